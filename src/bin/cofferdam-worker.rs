@@ -1,0 +1,3 @@
+//! The child of one isolated call.
+
+fn main() {}

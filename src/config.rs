@@ -1,0 +1,245 @@
+//! The settings, resolved: every value is checked and has its default, so that an invalid state cannot be written.
+//! [`load`] reads a file; all that is wrong with it is reported at once.
+
+pub mod function;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use ipnet::IpNet;
+
+pub use function::Function;
+
+/// A whole configuration file.
+#[derive(Debug)]
+pub struct Config {
+    /// The file, as given.
+    pub path: PathBuf,
+    /// `[server]` and its listeners.
+    pub server: Server,
+    /// `[admin]`; `None` when it is "off".
+    pub admin: Option<Admin>,
+    /// `[upstreams.NAME]` and the short forms, each once.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// `[functions.NAME]` and the short forms `call = "LIB:SYMBOL"`, each once.
+    pub functions: Vec<Arc<Function>>,
+    /// In file order; precedence is the router's.
+    pub routes: Vec<Route>,
+    /// `[accounting]`.
+    pub accounting: Accounting,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// Accepting connections. A time that is `None` is "off".
+#[derive(Debug)]
+pub struct Server {
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// Event loops; never 0 here (0 in the file means one per core).
+    pub workers: usize,
+    /// Client connections at once, all listeners together.
+    pub max_connections: usize,
+    /// To receive a request's whole head.
+    pub header_timeout: Option<Duration>,
+    /// Of a keep-alive connection without a request.
+    pub idle_timeout: Option<Duration>,
+    /// Between two reads of a request body.
+    pub body_timeout: Option<Duration>,
+    /// Of a drain: what still runs then is cut.
+    pub drain_timeout: Duration,
+    /// Bytes of a request's head.
+    pub max_header_size: usize,
+    /// Bytes of a request's body; `None` is unlimited (and then only for streamed bodies).
+    pub max_body_size: Option<u64>,
+    /// Peers whose X-Forwarded-* are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// One place to accept at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Named in logs and in the line `listening NAME URL`.
+    pub name: String,
+    /// Where.
+    pub address: Address,
+}
+
+/// A listening address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `HOST:PORT`; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// The operator's listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where.
+    pub address: Address,
+    /// The address was not written in the file: when it is taken, a free port will do.
+    pub is_default: bool,
+}
+
+/// An app that requests are proxied to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its configured name (the metric label).
+    pub name: String,
+    /// Where it listens.
+    pub origin: Origin,
+    /// Of one connect.
+    pub connect_timeout: Option<Duration>,
+    /// From the request sent to the response's head.
+    pub response_timeout: Option<Duration>,
+    /// An idle pooled connection is dropped after this.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// Where an upstream listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `http://HOST:PORT`; HOST may be a name.
+    Tcp {
+        /// Name or address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// One routing rule.
+#[derive(Debug)]
+pub struct Route {
+    /// The metric label.
+    pub name: String,
+    /// `FILE:LINE` of its `[[routes]]`, for messages.
+    pub defined_at: String,
+    /// `host`.
+    pub host: HostMatch,
+    /// `path` or `prefix`.
+    pub path: PathMatch,
+    /// Empty: any.
+    pub methods: Vec<Method>,
+    /// All must be present with this value.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What answers.
+    pub action: Action,
+    /// Queue + start + call + answer; `None` is "off".
+    pub timeout: Option<Duration>,
+}
+
+/// `host = "…"`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostMatch {
+    /// Not written.
+    Any,
+    /// `*.example.com`, held as `.example.com`, lower case; one or more labels stand for the star.
+    Suffix(String),
+    /// Lower case, no port.
+    Exact(String),
+}
+
+/// `path = "…"` or `prefix = "…"`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathMatch {
+    /// `path` without a parameter.
+    Exact(String),
+    /// `path` with parameters.
+    Pattern(Vec<Segment>),
+    /// `prefix`, element-wise: `/v1` matches `/v1` and `/v1/x`, not `/v10`.
+    Prefix(String),
+}
+
+/// One element of a path pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// Itself.
+    Literal(String),
+    /// `{name}`: one non-empty segment.
+    Param(String),
+    /// `{*name}`: the rest, last; may be empty.
+    Rest(String),
+}
+
+/// What answers a route's requests.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// `call = …` or `handler = …`: a function in isolation.
+    Call(Arc<Function>),
+    /// `proxy = …`.
+    Proxy(Arc<Upstream>),
+    /// `respond = { … }`.
+    Respond(Arc<Respond>),
+}
+
+/// A fixed answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Respond {
+    /// 200–599.
+    pub status: StatusCode,
+    /// Sent as it stands.
+    pub body: String,
+    /// Default `text/plain; charset=utf-8`.
+    pub content_type: HeaderValue,
+}
+
+/// `[accounting]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accounting {
+    /// Busy workers older than this are sampled, and again after each such time.
+    pub interval: Duration,
+    /// An event loop held longer than this is a stall.
+    pub stall_after: Duration,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `error | warn | info | debug | trace`.
+    pub level: Level,
+    /// `[log] format`.
+    pub format: LogFormat,
+    /// `[log.access] format`.
+    pub access: AccessFormat,
+}
+
+/// The least serious event that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How access lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessFormat {
+    /// None are written.
+    Off,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

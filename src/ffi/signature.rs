@@ -1,0 +1,69 @@
+//! What a worker must know to call a function: the return and one slot for each C parameter, in order.
+
+use crate::ffi::value::Scalar;
+
+/// What the function returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    /// `void`.
+    Void,
+    /// A scalar.
+    Scalar(Scalar),
+    /// `const char *`, NUL-terminated, owned by the library.
+    Text,
+}
+
+/// One C parameter. Slots that say "taken" have a value in each call, in slot order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// A scalar by value. Taken.
+    Scalar(Scalar),
+    /// `const char *`: a NUL-terminated copy. Taken (bytes without NUL).
+    Text,
+    /// A pointer to a copy of bytes. Taken.
+    Bytes,
+    /// By value: the length in bytes of the [`Slot::Bytes`], [`Slot::Text`] or [`Slot::Buffer`] in slot `of`.
+    Length {
+        /// Index of the slot that is measured.
+        of: u16,
+        /// The type of the length.
+        scalar: Scalar,
+    },
+    /// A pointer to zeroed memory that the function fills. An output.
+    Buffer {
+        /// Bytes allocated.
+        capacity: u64,
+    },
+    /// A pointer to a length: the capacity of the buffer in slot `of` going in, its filled length coming out.
+    BufferLength {
+        /// Index of the [`Slot::Buffer`].
+        of: u16,
+        /// The type pointed to.
+        scalar: Scalar,
+    },
+    /// A pointer to a zeroed scalar that the function sets. An output.
+    Out(Scalar),
+}
+
+impl Slot {
+    /// Whether a call brings a value for this slot.
+    #[must_use]
+    pub fn is_taken(self) -> bool {
+        matches!(self, Slot::Scalar(_) | Slot::Text | Slot::Bytes)
+    }
+
+    /// Whether a reply carries a value from this slot, in slot order.
+    #[must_use]
+    pub fn is_output(self) -> bool {
+        matches!(self, Slot::Buffer { .. } | Slot::Out(_))
+    }
+}
+
+/// A function as the worker calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// What comes back.
+    pub returns: Return,
+    /// The parameters, in C order.
+    pub slots: Vec<Slot>,
+}

@@ -1,0 +1,183 @@
+//! The frames between the proxy and a worker: plain values here, bytes in [`codec`].
+//! A frame is a `u32` little-endian length, a kind byte and a payload; the length is capped before anything is allocated.
+
+pub mod codec;
+
+use crate::ffi::signature::Signature;
+use crate::ffi::value::Value;
+
+/// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
+pub const VERSION: u32 = 1;
+
+/// What the proxy tells a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToWorker {
+    /// Once, first: who you are and what to load.
+    Hello(Hello),
+    /// Run it.
+    Call(CallFrame),
+}
+
+/// What to load, and how to live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hello {
+    /// [`VERSION`] of the sender.
+    pub version: u32,
+    /// The proxy's process id: a worker whose parent is another by now ends itself.
+    pub parent: u32,
+    /// The process name to take, at most 15 bytes (`prctl(2)` PR_SET_NAME).
+    pub name: String,
+    /// Path of the library, as `dlopen(3)` takes it.
+    pub library: Vec<u8>,
+    /// What to call in it.
+    pub entry: Entry,
+}
+
+/// The symbol a call runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A plain C function.
+    Function {
+        /// Its symbol.
+        symbol: String,
+        /// How it is called.
+        signature: Signature,
+    },
+    /// A handler of `cofferdam.h`: `int SYMBOL(cof_request *, cof_response *)`.
+    Handler {
+        /// Its symbol.
+        symbol: String,
+    },
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallFrame {
+    /// Repeated in each answering frame.
+    pub id: u64,
+    /// Milliseconds until the proxy gives up; `u64::MAX` for never.
+    pub time_left_ms: u64,
+    /// The inputs.
+    pub input: Input,
+}
+
+/// What a call is given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// One value for each taken slot, in slot order.
+    Values(Vec<Value>),
+    /// A request for a handler.
+    Request(Request),
+}
+
+/// A request as a handler of the C ABI sees it. Strings hold no NUL.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Request {
+    pub id: String,
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub peer: String,
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub params: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// What a worker tells the proxy. Everything in it is hostile until checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromWorker {
+    /// The library is loaded and `init` is done.
+    Ready(Ready),
+    /// It will never be ready; the worker ends.
+    Failed {
+        /// Where it stopped.
+        phase: Phase,
+        /// Why, for the operator.
+        message: String,
+    },
+    /// A function returned.
+    Returned {
+        /// Of the call.
+        id: u64,
+        /// The return value.
+        returned: Value,
+        /// One value for each output slot, in slot order.
+        outputs: Vec<Value>,
+        /// What it took.
+        spent: Spent,
+    },
+    /// A handler committed its head.
+    Head {
+        /// Of the call.
+        id: u64,
+        /// HTTP status.
+        status: u16,
+        /// Response headers.
+        headers: Vec<(Vec<u8>, Vec<u8>)>,
+    },
+    /// A piece of a handler's body, after [`FromWorker::Head`].
+    Chunk {
+        /// Of the call.
+        id: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// A handler returned; its body is complete.
+    End {
+        /// Of the call.
+        id: u64,
+        /// What the handler returned: 0, an HTTP status, or -errno.
+        code: i32,
+        /// What it took.
+        spent: Spent,
+    },
+    /// A line the handler logs.
+    Log {
+        /// Syslog severity, 0 to 7 (RFC 5424 section 6.2.1).
+        level: u8,
+        /// The line.
+        message: String,
+    },
+}
+
+/// The worker's own start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Nanoseconds in `dlopen` and `dlsym`.
+    pub load_ns: u64,
+    /// Nanoseconds in `NAME_init`.
+    pub init_ns: u64,
+    /// CPU time of the calling thread so far, nanoseconds.
+    pub cpu_ns: u64,
+    /// Run-queue wait of the calling thread so far, nanoseconds.
+    pub runqueue_ns: u64,
+}
+
+/// What one call took on the worker's calling thread. Times are `CLOCK_MONOTONIC` nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// The moment before the function was entered.
+    pub started_ns: u64,
+    /// The moment after it returned.
+    pub ended_ns: u64,
+    /// User CPU, nanoseconds.
+    pub cpu_user_ns: u64,
+    /// System CPU, nanoseconds.
+    pub cpu_system_ns: u64,
+    /// Runnable but waiting for a CPU, nanoseconds.
+    pub runqueue_ns: u64,
+}
+
+/// Where a worker's start can fail; the label `phase` of `cofferdam_worker_start_failures_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The process could not be started, or said nothing.
+    Spawn,
+    /// Confining itself.
+    Confine,
+    /// `dlopen` or `dlsym`.
+    Load,
+    /// `NAME_init`.
+    Init,
+}
