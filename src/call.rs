@@ -1,1 +1,33 @@
-//! call.
+//! The vocabulary of a call: what is asked, what came of it, what it took. Plain values, no HTTP.
+
+pub mod id;
+pub mod outcome;
+pub mod reason;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::ffi::request::Input;
+
+pub use id::RequestId;
+pub use outcome::{Accounting, Answer, BodyPiece, Failure, Outcome};
+pub use reason::Reason;
+
+/// Whatever holds this keeps the call's slot taken.
+pub type Hold = Arc<dyn Any + Send + Sync>;
+
+/// One run of a function, asked for. Times are `CLOCK_MONOTONIC` nanoseconds.
+pub struct Call {
+    /// Of the request it serves, for logs.
+    pub id: RequestId,
+    /// What the function is given.
+    pub input: Input,
+    /// When it began to wait for a slot.
+    pub arrived_ns: u64,
+    /// When it got its slot.
+    pub granted_ns: u64,
+    /// When the client gives up; `None`: never.
+    pub deadline_ns: Option<u64>,
+    /// Its slot.
+    pub hold: Hold,
+}

@@ -1,1 +1,8 @@
-//! telemetry.
+//! What Cofferdam says about itself: the definition of every metric, and where log lines go.
+//! Labels are configured names or closed lists; handles are resolved when a route or a function is built, never per request.
+
+pub mod log;
+pub mod metrics;
+pub mod process;
+
+pub use metrics::Metrics;

@@ -3,6 +3,7 @@
 
 pub mod codec;
 
+use crate::ffi::request::Input;
 use crate::ffi::signature::Signature;
 use crate::ffi::value::Value;
 
@@ -59,29 +60,6 @@ pub struct CallFrame {
     pub time_left_ms: u64,
     /// The inputs.
     pub input: Input,
-}
-
-/// What a call is given.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// One value for each taken slot, in slot order.
-    Values(Vec<Value>),
-    /// A request for a handler.
-    Request(Request),
-}
-
-/// A request as a handler of the C ABI sees it. Strings hold no NUL.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct Request {
-    pub id: String,
-    pub method: String,
-    pub path: String,
-    pub query: String,
-    pub peer: String,
-    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
-    pub params: Vec<(String, String)>,
-    pub body: Vec<u8>,
 }
 
 /// What a worker tells the proxy. Everything in it is hostile until checked.

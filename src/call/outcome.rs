@@ -1,0 +1,117 @@
+//! What came of a call, and where its time went.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::Receiver;
+
+use crate::call::Reason;
+use crate::ffi::value::Value;
+
+/// A call that answered, or why it did not.
+pub type Outcome = Result<Answer, Failure>;
+
+/// A piece of a streamed body; a failure ends the stream.
+pub type BodyPiece = Result<Bytes, Failure>;
+
+/// What a call answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// A function returned.
+    Returned {
+        /// The return value.
+        value: Value,
+        /// One for each output slot.
+        outputs: Vec<Value>,
+        /// What it took.
+        accounting: Accounting,
+    },
+    /// A handler committed its head; the body follows while it runs.
+    Streaming {
+        /// HTTP status, 200–599.
+        status: u16,
+        /// As the handler set them.
+        headers: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Ends with the handler.
+        body: Receiver<BodyPiece>,
+    },
+    /// A handler returned without a head: 0, an HTTP status, or -errno.
+    Code {
+        /// What it returned.
+        code: i32,
+        /// What it took.
+        accounting: Accounting,
+    },
+}
+
+/// Where a call's time went, each in nanoseconds; the parts add up to [`Accounting::wall_ns`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    /// From its arrival to its slot.
+    pub queue_ns: u64,
+    /// From its slot to the function's entry.
+    pub start_ns: u64,
+    /// User CPU.
+    pub cpu_user_ns: u64,
+    /// System CPU.
+    pub cpu_system_ns: u64,
+    /// Runnable, waiting for a CPU.
+    pub runqueue_ns: u64,
+    /// Neither running nor runnable.
+    pub blocked_ns: u64,
+    /// From its arrival to the function's return, by the clock.
+    pub wall_ns: u64,
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The process could not be started.
+    #[error("no worker could be started: {0}")]
+    Start(String),
+    /// The library, the symbol or `init` failed.
+    #[error("the library could not be loaded: {0}")]
+    Load(String),
+    /// A signal that nobody here sent.
+    #[error("the function crashed: {signal}")]
+    Crash {
+        /// As `signal(7)` names it.
+        signal: String,
+    },
+    /// It ended its process before it answered.
+    #[error("the function ended its process (exit status {0}) without an answer")]
+    Exit(i32),
+    /// The control descriptor carried something else than one answer.
+    #[error("the worker broke the protocol: {0}")]
+    Protocol(String),
+    /// A frame over the cap.
+    #[error("the function's answer is larger than {0} bytes")]
+    ReplyTooLarge(usize),
+    /// The limit of the call, or of the route.
+    #[error("the call did not end within {}", seconds(*.0))]
+    Timeout(Duration),
+    /// The client left.
+    #[error("the client left")]
+    Cancelled,
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}
+
+impl Failure {
+    /// The word for it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Failure::Start(_) => Reason::StartFailed,
+            Failure::Load(_) => Reason::LoadFailed,
+            Failure::Crash { .. } => Reason::Crash,
+            Failure::Exit(_) => Reason::Exit,
+            Failure::Protocol(_) => Reason::Protocol,
+            Failure::ReplyTooLarge(_) => Reason::ReplyTooLarge,
+            Failure::Timeout(_) => Reason::Timeout,
+            Failure::Cancelled => Reason::ClientGone,
+        }
+    }
+}

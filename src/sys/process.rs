@@ -1,0 +1,145 @@
+//! Ending and reaping children, and this process's own limits.
+
+use std::io;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// `exit(CODE)`.
+    Code(i32),
+    /// Killed by this signal.
+    Signal(i32),
+}
+
+/// A reaped process: how it ended and what it used (`getrusage(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reaped {
+    /// How it ended.
+    pub exit: Exit,
+    /// User CPU of all its threads, nanoseconds.
+    pub cpu_user_ns: u64,
+    /// System CPU of all its threads, nanoseconds.
+    pub cpu_system_ns: u64,
+    /// Its largest resident set, bytes.
+    pub max_resident_bytes: u64,
+}
+
+/// Reaps the child `pid` if it has ended; `None` while it runs. Never waits, never touches another child.
+///
+/// # Errors
+/// `ECHILD` when `pid` is no child of this process, or was reaped already.
+pub fn reap(pid: u32) -> io::Result<Option<Reaped>> {
+    let mut status = 0;
+    // SAFETY: an all-zero rusage is a valid value of this plain C struct.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live locals of the types that wait4(2) writes.
+    let found =
+        unsafe { libc::wait4(pid.cast_signed(), &raw mut status, libc::WNOHANG, &raw mut usage) };
+    match found {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        _ => Ok(Some(Reaped {
+            exit: exit_of(status),
+            cpu_user_ns: timeval_ns(usage.ru_utime),
+            cpu_system_ns: timeval_ns(usage.ru_stime),
+            max_resident_bytes: usage.ru_maxrss.unsigned_abs() * 1024,
+        })),
+    }
+}
+
+fn exit_of(status: i32) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    }
+}
+
+fn timeval_ns(time: libc::timeval) -> u64 {
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_usec.unsigned_abs() * 1_000
+}
+
+/// SIGTERM to a process group whose leader was not reaped yet. A group that is gone is no error.
+pub fn terminate_group(leader: u32) {
+    signal_group(leader, Signal::TERM);
+}
+
+/// SIGKILL to a process group whose leader was not reaped yet. A group that is gone is no error.
+pub fn kill_group(leader: u32) {
+    signal_group(leader, Signal::KILL);
+}
+
+fn signal_group(leader: u32, signal: Signal) {
+    if let Some(group) = Pid::from_raw(leader.cast_signed()) {
+        let _gone_is_fine = kill_process_group(group, signal);
+    }
+}
+
+/// The name of a signal as `signal(7)` has it: `SIGSEGV`; `SIG34` where it has none.
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
+    let known = [
+        (libc::SIGHUP, "SIGHUP"),
+        (libc::SIGINT, "SIGINT"),
+        (libc::SIGQUIT, "SIGQUIT"),
+        (libc::SIGILL, "SIGILL"),
+        (libc::SIGTRAP, "SIGTRAP"),
+        (libc::SIGABRT, "SIGABRT"),
+        (libc::SIGBUS, "SIGBUS"),
+        (libc::SIGFPE, "SIGFPE"),
+        (libc::SIGKILL, "SIGKILL"),
+        (libc::SIGUSR1, "SIGUSR1"),
+        (libc::SIGSEGV, "SIGSEGV"),
+        (libc::SIGUSR2, "SIGUSR2"),
+        (libc::SIGPIPE, "SIGPIPE"),
+        (libc::SIGALRM, "SIGALRM"),
+        (libc::SIGTERM, "SIGTERM"),
+        (libc::SIGXCPU, "SIGXCPU"),
+        (libc::SIGXFSZ, "SIGXFSZ"),
+        (libc::SIGVTALRM, "SIGVTALRM"),
+        (libc::SIGPROF, "SIGPROF"),
+        (libc::SIGSYS, "SIGSYS"),
+    ];
+    let name = known.iter().find(|(number, _)| *number == signal).map(|(_, name)| *name);
+    name.map_or_else(|| format!("SIG{signal}"), str::to_owned)
+}
+
+/// Raises the soft limit of open descriptors to the hard one and returns it; each busy worker costs four.
+#[must_use]
+pub fn raise_descriptor_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_reaped_once_with_how_it_ended() {
+        for (script, exit) in [("exit 3", Exit::Code(3)), ("kill -9 $$", Exit::Signal(9))] {
+            let child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+            let reaped = loop {
+                if let Some(reaped) = reap(child.id()).unwrap() {
+                    break reaped;
+                }
+                std::thread::yield_now();
+            };
+            assert_eq!(reaped.exit, exit, "{script}");
+            assert!(reaped.max_resident_bytes > 0);
+            assert!(reap(child.id()).is_err(), "reaped twice");
+        }
+    }
+
+    #[test]
+    fn signals_have_their_names() {
+        assert_eq!(signal_name(libc::SIGSEGV), "SIGSEGV");
+        assert_eq!(signal_name(34), "SIG34");
+    }
+}

@@ -1,0 +1,131 @@
+//! What the kernel says about another process while it runs (`proc_pid_*(5)`), read-only and best effort:
+//! `None` when the process is gone, is not ours to read, or the kernel lacks the file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// CPU and run-queue time of a process's main thread, nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sched {
+    /// On a CPU.
+    pub cpu_ns: u64,
+    /// Runnable, waiting for one.
+    pub runqueue_ns: u64,
+}
+
+/// What a thread is doing right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// On a CPU, or about to be.
+    Running,
+    /// Inside this system call; the first argument is often a descriptor.
+    Syscall {
+        /// Its number.
+        number: i64,
+        /// Its first argument.
+        first_argument: u64,
+    },
+}
+
+/// `/proc/PID/schedstat`.
+#[must_use]
+pub fn sched(pid: u32) -> Option<Sched> {
+    let mut buffer = [0; 96];
+    let text = read(pid, "schedstat", &mut buffer)?;
+    let mut fields = text.split_ascii_whitespace();
+    Some(Sched { cpu_ns: fields.next()?.parse().ok()?, runqueue_ns: fields.next()?.parse().ok()? })
+}
+
+/// `/proc/PID/syscall`: needs the same user and a dumpable process.
+#[must_use]
+pub fn doing(pid: u32) -> Option<Doing> {
+    let mut buffer = [0; 256];
+    parse_syscall(read(pid, "syscall", &mut buffer)?)
+}
+
+fn parse_syscall(text: &str) -> Option<Doing> {
+    let mut fields = text.split_ascii_whitespace();
+    let first = fields.next()?;
+    if first == "running" {
+        return Some(Doing::Running);
+    }
+    let number = first.parse().ok()?;
+    let argument = fields.next().and_then(|hex| hex.strip_prefix("0x"));
+    let first_argument = argument.and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    Some(Doing::Syscall { number, first_argument })
+}
+
+/// The share of user time in a process's main thread's CPU time, 0 to 1, from `/proc/PID/stat`.
+#[must_use]
+pub fn user_share(pid: u32) -> Option<f64> {
+    let mut buffer = [0; 1024];
+    let stat = read(pid, "stat", &mut buffer)?;
+    let (user, system) = (stat_field(stat, 14)?, stat_field(stat, 15)?);
+    let total = user.checked_add(system)?;
+    Some(if total == 0 { 1.0 } else { user as f64 / total as f64 })
+}
+
+/// Whether a process is on its way out (PF_EXITING in `/proc/PID/stat`), or gone.
+#[must_use]
+pub fn is_exiting(pid: u32) -> bool {
+    const PF_EXITING: u64 = 0x4;
+    let mut buffer = [0; 1024];
+    let flags = read(pid, "stat", &mut buffer).and_then(|stat| stat_field(stat, 9));
+    flags.is_none_or(|flags| flags & PF_EXITING != 0)
+}
+
+/// Field `number` (from 1, as the man page counts) of a `stat` line. The name may hold spaces and
+/// parentheses, so fields are counted from its last `)`.
+fn stat_field(stat: &str, number: usize) -> Option<u64> {
+    let after_name = &stat[stat.rfind(')')? + 1..];
+    after_name.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
+}
+
+/// What a descriptor of a process is: a path, `socket:[INODE]`, `pipe:[INODE]`.
+#[must_use]
+pub fn descriptor_target(pid: u32, fd: u64) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()
+}
+
+fn read<'a>(pid: u32, file: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
+    let length = File::open(format!("/proc/{pid}/{file}")).ok()?.read(buffer).ok()?;
+    std::str::from_utf8(&buffer[..length]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_proc_pid_syscall() {
+        let rows = [
+            ("running\n", Some(Doing::Running)),
+            ("230 0x0 0x0 0x7ffd 0x0", Some(Doing::Syscall { number: 230, first_argument: 0 })),
+            ("0 0x5 0x7f 0x10", Some(Doing::Syscall { number: 0, first_argument: 5 })),
+            ("-1 0x7ffe 0x7f", Some(Doing::Syscall { number: -1, first_argument: 0x7ffe })),
+            ("", None),
+            ("garbage", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(parse_syscall(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_shift_the_fields_of_stat() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 2 0 0 0 31 9 0";
+        assert_eq!(stat_field(stat, 9), Some(4_194_560));
+        assert_eq!(stat_field(stat, 14), Some(31));
+        assert_eq!(stat_field(stat, 15), Some(9));
+    }
+
+    #[test]
+    fn this_process_can_be_read() {
+        let me = std::process::id();
+        assert!(sched(me).unwrap().cpu_ns > 0);
+        assert!(user_share(me).is_some());
+        assert!(!is_exiting(me));
+        assert!(is_exiting(u32::MAX / 2), "a process that is not there");
+    }
+}

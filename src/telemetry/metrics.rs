@@ -1,0 +1,163 @@
+//! Every metric, defined once: name, kind, labels, help. `docs/metrics.md` is held against this file.
+
+use prometheus::core::Collector;
+use prometheus::{
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec,
+    Opts, Registry,
+};
+
+/// Seconds, from 100 µs to a minute: fast routes and blocking calls share one scale.
+const SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+
+/// A kind of metric that the table below can define.
+trait Define: Sized + Clone + Collector + 'static {
+    fn define(name: &str, labels: &[&str], help: &str) -> prometheus::Result<Self>;
+}
+
+macro_rules! define_vec {
+    ($($kind:ty)*) => {$(
+        impl Define for $kind {
+            fn define(name: &str, labels: &[&str], help: &str) -> prometheus::Result<Self> {
+                <$kind>::new(Opts::new(name, help), labels)
+            }
+        }
+    )*};
+}
+define_vec!(CounterVec GaugeVec IntCounterVec IntGaugeVec);
+
+impl Define for IntCounter {
+    fn define(name: &str, _labels: &[&str], help: &str) -> prometheus::Result<Self> {
+        IntCounter::new(name, help)
+    }
+}
+
+impl Define for HistogramVec {
+    fn define(name: &str, labels: &[&str], help: &str) -> prometheus::Result<Self> {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        HistogramVec::new(options, labels)
+    }
+}
+
+macro_rules! metrics {
+    ($($field:ident: $kind:ty = $name:literal [$($label:literal),*] $help:literal;)*) => {
+        /// All metric families of one proxy, registered.
+        #[derive(Clone)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $kind,)*
+        }
+
+        impl Metrics {
+            /// Fresh families in a registry of their own.
+            ///
+            /// # Errors
+            /// Two definitions with one name: a defect of this table.
+            pub fn new() -> prometheus::Result<Self> {
+                let registry = Registry::new();
+                $(
+                    let $field = <$kind as Define>::define($name, &[$($label),*], $help)?;
+                    registry.register(Box::new($field.clone()))?;
+                )*
+                registry.register(Box::new(crate::telemetry::process::ProcessCollector::new()))?;
+                Ok(Self { registry, $($field,)* })
+            }
+        }
+    };
+}
+
+metrics! {
+    http_requests: IntCounterVec = "cofferdam_http_requests_total" ["route", "method", "code"]
+        "Requests answered, by status code.";
+    http_request_duration: HistogramVec = "cofferdam_http_request_duration_seconds" ["route", "code_class"]
+        "From the request's head to the end of its answer.";
+    http_requests_in_flight: IntGaugeVec = "cofferdam_http_requests_in_flight" ["route"]
+        "Requests whose answer has not ended.";
+    http_overhead: HistogramVec = "cofferdam_http_overhead_seconds" ["route"]
+        "The proxy's own share of a proxied request: until its head was sent on, and after the upstream's head came.";
+    http_requests_rejected: IntCounterVec = "cofferdam_http_requests_rejected_total" ["route", "reason"]
+        "Requests that the proxy answered itself with an error.";
+    http_requests_aborted: IntCounterVec = "cofferdam_http_requests_aborted_total" ["route", "stage"]
+        "Requests that ended without a whole answer.";
+    connections_open: IntGaugeVec = "cofferdam_connections_open" ["listener"]
+        "Client connections.";
+    connections: IntCounterVec = "cofferdam_connections_total" ["listener"]
+        "Client connections accepted.";
+    connection_errors: IntCounterVec = "cofferdam_connection_errors_total" ["reason"]
+        "Client connections that failed.";
+    queue_depth: IntGaugeVec = "cofferdam_queue_depth" ["function"]
+        "Calls waiting for a slot; running ones not counted.";
+    queue_limit: IntGaugeVec = "cofferdam_queue_limit" ["function"]
+        "Calls that may wait at once.";
+    queue_wait: HistogramVec = "cofferdam_queue_wait_seconds" ["function", "outcome"]
+        "Time in the queue.";
+    queue_oldest_age: GaugeVec = "cofferdam_queue_oldest_age_seconds" ["function"]
+        "Age of the call that waits longest; 0 when none waits.";
+    slots: IntGaugeVec = "cofferdam_slots" ["function"]
+        "Calls that may run at once.";
+    slots_in_use: IntGaugeVec = "cofferdam_slots_in_use" ["function"]
+        "Slots taken; a slot is free when its worker is reaped and its answer has ended.";
+    slot_busy: CounterVec = "cofferdam_slot_busy_seconds_total" ["function"]
+        "Time slots were taken, summed; grows while calls run.";
+    workers: IntGaugeVec = "cofferdam_workers" ["function", "state"]
+        "Worker processes by state.";
+    worker_starts: IntCounterVec = "cofferdam_worker_starts_total" ["function", "kind"]
+        "Workers started, on demand or ahead as spares.";
+    worker_start_failures: IntCounterVec = "cofferdam_worker_start_failures_total" ["function", "phase"]
+        "Workers that never became ready, by the step that failed.";
+    worker_start: HistogramVec = "cofferdam_worker_start_seconds" ["function", "phase"]
+        "Time to start a worker, by step.";
+    worker_exits: IntCounterVec = "cofferdam_worker_exits_total" ["function", "reason"]
+        "Workers reaped, by why they ended.";
+    worker_kills: IntCounterVec = "cofferdam_worker_kills_total" ["function", "cause", "signal"]
+        "Signals sent to end workers, by cause.";
+    spare_lookups: IntCounterVec = "cofferdam_spare_lookups_total" ["function", "result"]
+        "Calls that found a spare (hit) or had to start a worker (miss).";
+    worker_max_resident: GaugeVec = "cofferdam_worker_max_resident_bytes" ["function"]
+        "Largest resident set of any worker so far.";
+    calls: IntCounterVec = "cofferdam_calls_total" ["function", "outcome"]
+        "Calls ended, by outcome.";
+    call_duration: HistogramVec = "cofferdam_call_duration_seconds" ["function"]
+        "From the grant of a slot to the end of the call.";
+    call_time: CounterVec = "cofferdam_call_time_seconds_total" ["function", "state"]
+        "Where the time of calls went; grows while they run.";
+    call_blocked: CounterVec = "cofferdam_call_blocked_seconds_total" ["function", "syscall"]
+        "Blocked time by system call: sampled shares of the blocked time of cofferdam_call_time_seconds_total.";
+    event_loop_lag: HistogramVec = "cofferdam_event_loop_lag_seconds" ["worker"]
+        "How late a timer of each event loop fired.";
+    event_loop_stalls: IntCounterVec = "cofferdam_event_loop_stalls_total" ["worker"]
+        "Times an event loop was held longer than accounting.stall_after.";
+    log_lines_dropped: IntCounter = "cofferdam_log_lines_dropped_total" []
+        "Log lines lost because whoever reads the log is too slow.";
+    build_info: IntGaugeVec = "cofferdam_build_info" ["version"]
+        "1, with the version of the running program.";
+}
+
+impl Metrics {
+    /// All families in the text format of Prometheus. Encode off the event loops.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        let encoder = prometheus::TextEncoder::new();
+        match encoder.encode_utf8(&self.registry.gather(), &mut text) {
+            Ok(()) => text,
+            Err(problem) => format!("# the metrics could not be encoded: {problem}\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_definition_registers_and_encodes() {
+        let metrics = Metrics::new().unwrap();
+        metrics.calls.with_label_values(&["f", "ok"]).inc();
+        let text = metrics.encode();
+        assert!(text.contains("cofferdam_calls_total{function=\"f\",outcome=\"ok\"} 1"), "{text}");
+        assert!(text.contains("cofferdam_process_open_fds"), "{text}");
+    }
+}
