@@ -1,1 +1,3 @@
+//! Nothing yet needs building.
+
 fn main() {}

@@ -1,0 +1,193 @@
+//! [`ToWorker`] as bytes.
+
+use super::CodecError;
+use super::reader::Reader;
+use super::value::{put_signature, put_value, signature, value};
+use super::writer::{Writer, frame};
+use crate::wire::{CallFrame, Entry, Hello, Input, Request, ToWorker};
+
+const HELLO: u8 = 1;
+const CALL: u8 = 2;
+
+/// Appends `message` as a whole frame.
+pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) {
+    match message {
+        ToWorker::Hello(hello) => frame(out, HELLO, |out| put_hello(out, hello)),
+        ToWorker::Call(call) => frame(out, CALL, |out| put_call(out, call)),
+    }
+}
+
+/// Reads one payload.
+///
+/// # Errors
+/// Anything but exactly one message is refused.
+pub fn decode_to_worker(payload: &[u8]) -> Result<ToWorker, CodecError> {
+    Reader::whole(payload, |input| match input.u8()? {
+        HELLO => hello(input).map(ToWorker::Hello),
+        CALL => call(input).map(ToWorker::Call),
+        tag => Err(CodecError::Unknown { what: "kind", tag }),
+    })
+}
+
+fn put_hello(out: &mut Writer<'_>, hello: &Hello) {
+    out.u32(hello.version);
+    out.u32(hello.parent);
+    out.text(&hello.name);
+    out.bytes(&hello.library);
+    put_entry(out, &hello.entry);
+}
+
+fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
+    Ok(Hello {
+        version: input.u32()?,
+        parent: input.u32()?,
+        name: input.c_text()?,
+        library: input.bytes()?,
+        entry: entry(input)?,
+    })
+}
+
+fn put_entry(out: &mut Writer<'_>, entry: &Entry) {
+    match entry {
+        Entry::Function { symbol, signature } => {
+            out.u8(0);
+            out.text(symbol);
+            put_signature(out, signature);
+        }
+        Entry::Handler { symbol } => {
+            out.u8(1);
+            out.text(symbol);
+        }
+    }
+}
+
+fn entry(input: &mut Reader<'_>) -> Result<Entry, CodecError> {
+    Ok(match input.u8()? {
+        0 => Entry::Function { symbol: input.c_text()?, signature: signature(input)? },
+        1 => Entry::Handler { symbol: input.c_text()? },
+        tag => return Err(CodecError::Unknown { what: "entry", tag }),
+    })
+}
+
+fn put_call(out: &mut Writer<'_>, call: &CallFrame) {
+    out.u64(call.id);
+    out.u64(call.time_left_ms);
+    match &call.input {
+        Input::Values(values) => {
+            out.u8(0);
+            out.list(values, put_value);
+        }
+        Input::Request(request) => {
+            out.u8(1);
+            put_request(out, request);
+        }
+    }
+}
+
+fn call(input: &mut Reader<'_>) -> Result<CallFrame, CodecError> {
+    Ok(CallFrame {
+        id: input.u64()?,
+        time_left_ms: input.u64()?,
+        input: match input.u8()? {
+            0 => Input::Values(input.list(value)?),
+            1 => Input::Request(request(input)?),
+            tag => return Err(CodecError::Unknown { what: "input", tag }),
+        },
+    })
+}
+
+fn put_request(out: &mut Writer<'_>, request: &Request) {
+    for text in [&request.id, &request.method, &request.path, &request.query, &request.peer] {
+        out.text(text);
+    }
+    out.list(&request.headers, |out, (name, value)| {
+        out.bytes(name);
+        out.bytes(value);
+    });
+    out.list(&request.params, |out, (name, value)| {
+        out.text(name);
+        out.text(value);
+    });
+    out.bytes(&request.body);
+}
+
+fn request(input: &mut Reader<'_>) -> Result<Request, CodecError> {
+    Ok(Request {
+        id: input.c_text()?,
+        method: input.c_text()?,
+        path: input.c_text()?,
+        query: input.c_text()?,
+        peer: input.c_text()?,
+        headers: input.list(|input| Ok((input.bytes()?, input.bytes()?)))?,
+        params: input.list(|input| Ok((input.c_text()?, input.c_text()?)))?,
+        body: input.bytes()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::signature::{Return, Signature, Slot};
+    use crate::ffi::value::{Scalar, Value};
+
+    fn messages() -> Vec<ToWorker> {
+        let signature = Signature {
+            returns: Return::Scalar(Scalar::I32),
+            slots: vec![Slot::Bytes, Slot::Text],
+        };
+        let entries = [
+            Entry::Function { symbol: "resize".into(), signature },
+            Entry::Handler { symbol: "thumb".into() },
+        ];
+        let request = Request {
+            id: "0af7".into(),
+            method: "POST".into(),
+            path: "/a/b%20c".into(),
+            query: "x=1&y=ü".into(),
+            peer: "127.0.0.1:4711".into(),
+            headers: vec![(b"x-a".to_vec(), b"\xff".to_vec()), (b"x-a".to_vec(), Vec::new())],
+            params: vec![("id".into(), "7".into())],
+            body: b"\0\0binary".to_vec(),
+        };
+        let inputs = [
+            Input::Values(Vec::new()),
+            Input::Values(vec![Value::Int(-4), Value::Bytes(b"text".to_vec())]),
+            Input::Request(Request::default()),
+            Input::Request(request),
+        ];
+        let hello = |entry| {
+            ToWorker::Hello(Hello {
+                version: 1,
+                parent: 4711,
+                name: "cof:resize".into(),
+                library: b"./\xffslow.so".to_vec(),
+                entry,
+            })
+        };
+        let call = |input| ToWorker::Call(CallFrame { id: 9, time_left_ms: u64::MAX, input });
+        entries.into_iter().map(hello).chain(inputs.into_iter().map(call)).collect()
+    }
+
+    #[test]
+    fn messages_survive_the_journey() {
+        for message in messages() {
+            let mut bytes = Vec::new();
+            encode_to_worker(&message, &mut bytes);
+            assert_eq!(u32::to_le_bytes((bytes.len() - 4) as u32), bytes[..4]);
+            assert_eq!(decode_to_worker(&bytes[4..]), Ok(message));
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_extension_is_refused() {
+        for message in messages() {
+            let mut bytes = Vec::new();
+            encode_to_worker(&message, &mut bytes);
+            for end in 4..bytes.len() {
+                assert!(decode_to_worker(&bytes[4..end]).is_err(), "{message:?} cut at {end}");
+            }
+            bytes.push(0);
+            assert_eq!(decode_to_worker(&bytes[4..]), Err(CodecError::Trailing { extra: 1 }));
+        }
+    }
+}
