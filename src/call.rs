@@ -1,5 +1,6 @@
 //! The vocabulary of a call: what is asked, what came of it, what it took. Plain values, no HTTP.
 
+pub mod body;
 pub mod id;
 pub mod outcome;
 pub mod reason;
@@ -9,8 +10,9 @@ use std::sync::Arc;
 
 use crate::ffi::request::Input;
 
+pub use body::{AnswerBody, BodySender, answer_body};
 pub use id::RequestId;
-pub use outcome::{Accounting, Answer, BodyPiece, Failure, Outcome};
+pub use outcome::{Accounting, Answer, Failure, Outcome};
 pub use reason::Reason;
 
 /// Whatever holds this keeps the call's slot taken.

@@ -1,1 +1,40 @@
-//! child.
+//! The parent's side of an isolated call: starting workers, talking to one, ending and reaping it.
+//! A worker is a value passed by move; one whose call did not end well is destroyed, never used again.
+
+pub mod account;
+pub mod control;
+pub mod life;
+pub mod meters;
+pub mod output;
+pub mod process;
+pub mod program;
+pub mod run;
+pub mod sample;
+pub mod spawner;
+pub mod start;
+
+use std::sync::Arc;
+
+use crate::config::Function;
+
+pub use meters::Meters;
+pub use program::WorkerProgram;
+pub use run::Ready;
+pub use sample::Sampler;
+pub use spawner::{Priority, Spawner};
+
+/// All that the workers of one function have in common.
+pub struct Spec {
+    /// As configured.
+    pub function: Arc<Function>,
+    /// The first frame to each worker.
+    pub hello: Vec<u8>,
+    /// Bytes of the largest frame that a worker may send.
+    pub reply_cap: usize,
+    /// The function's metric handles.
+    pub meters: Meters,
+    /// Looks at calls while they run.
+    pub sampler: Sampler,
+    /// Starts the workers.
+    pub spawner: Spawner,
+}

@@ -1,1 +1,83 @@
-//! handler.
+//! HTTP in, HTTP out: what answers a request. Also the vocabulary of the HTTP floors above.
+//! A handler never waits in `poll_ready`: waiting happens inside `call`, where it can be measured.
+
+pub mod arguments;
+pub mod body;
+pub mod call;
+pub mod error;
+pub mod headers;
+pub mod problem;
+pub mod proxy;
+pub mod respond;
+pub mod upstream;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::Instant;
+
+use http::request::Parts;
+
+use crate::call::{Hold, RequestId};
+use crate::ffi::request::Input;
+
+pub use body::{Body, RequestBody};
+pub use error::Error;
+
+/// An answer on its way.
+pub type Response = http::Response<Body>;
+
+/// What every service of the HTTP floors returns.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
+
+/// A request on its way to a handler.
+pub struct Request {
+    /// Method, target, headers.
+    pub head: Parts,
+    /// The body, limited.
+    pub body: RequestBody,
+    /// What the floors know of it.
+    pub context: Context,
+}
+
+/// What is known of a request besides its own bytes.
+pub struct Context {
+    /// In logs, answers, workers.
+    pub id: RequestId,
+    /// The client's address; `None` over a unix socket.
+    pub peer: Option<IpAddr>,
+    /// When its head was complete.
+    pub arrived: Instant,
+    /// The `{name}`s of the route's path, percent-decoded.
+    pub params: Vec<(String, String)>,
+    /// When the route's time is over.
+    pub deadline: Option<Instant>,
+    /// What its function is given.
+    pub input: Option<Input>,
+    /// Its slot.
+    pub slot: Option<Granted>,
+}
+
+/// A slot that was granted. Times are `CLOCK_MONOTONIC` nanoseconds.
+#[derive(Clone)]
+pub struct Granted {
+    /// When the request began to wait.
+    pub arrived_ns: u64,
+    /// When it got the slot.
+    pub granted_ns: u64,
+    /// Keeps it.
+    pub hold: Hold,
+}
+
+/// `poll_ready` of a service that is always ready.
+#[macro_export]
+macro_rules! always_ready {
+    () => {
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+    };
+}

@@ -3,9 +3,10 @@
 
 pub mod codec;
 
-use crate::ffi::request::Input;
 use crate::ffi::signature::Signature;
 use crate::ffi::value::Value;
+
+pub use crate::ffi::request::{Input, Request};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
 pub const VERSION: u32 = 1;

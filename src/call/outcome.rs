@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::mpsc::Receiver;
-
-use crate::call::Reason;
+use crate::call::{AnswerBody, Reason};
 use crate::ffi::value::Value;
 
 /// A call that answered, or why it did not.
 pub type Outcome = Result<Answer, Failure>;
-
-/// A piece of a streamed body; a failure ends the stream.
-pub type BodyPiece = Result<Bytes, Failure>;
 
 /// What a call answered.
 #[derive(Debug)]
@@ -33,7 +27,7 @@ pub enum Answer {
         /// As the handler set them.
         headers: Vec<(Vec<u8>, Vec<u8>)>,
         /// Ends with the handler.
-        body: Receiver<BodyPiece>,
+        body: AnswerBody,
     },
     /// A handler returned without a head: 0, an HTTP status, or -errno.
     Code {

@@ -66,6 +66,14 @@ pub struct Bound {
     pub failure_status: StatusCode,
 }
 
+impl Bound {
+    /// Whether a return value passes `success`.
+    #[must_use]
+    pub fn is_success(&self, returned: &Value) -> bool {
+        self.success.is_none_or(|test| test.passes(returned))
+    }
+}
+
 /// Where one C argument comes from.
 #[derive(Debug, PartialEq)]
 pub struct Input {
@@ -112,6 +120,45 @@ pub struct Test {
     pub operator: Operator,
     /// With this number; integers are compared exactly.
     pub operand: Number,
+}
+
+impl Test {
+    /// Whether `value` passes; what is no number never does.
+    #[must_use]
+    pub fn passes(&self, value: &Value) -> bool {
+        let ordering = match (number(value), self.operand) {
+            (Some(Number::Int(value)), Number::Int(operand)) => value.partial_cmp(&operand),
+            (Some(value), operand) => value.as_float().partial_cmp(&operand.as_float()),
+            (None, _) => None,
+        };
+        ordering.is_some_and(|ordering| match self.operator {
+            Operator::Equal => ordering.is_eq(),
+            Operator::NotEqual => ordering.is_ne(),
+            Operator::Less => ordering.is_lt(),
+            Operator::LessOrEqual => ordering.is_le(),
+            Operator::Greater => ordering.is_gt(),
+            Operator::GreaterOrEqual => ordering.is_ge(),
+        })
+    }
+}
+
+fn number(value: &Value) -> Option<Number> {
+    match *value {
+        Value::Bool(value) => Some(Number::Int(value.into())),
+        Value::Int(value) => Some(Number::Int(value.into())),
+        Value::Uint(value) => Some(Number::Int(value.into())),
+        Value::Float(value) => Some(Number::Float(value)),
+        Value::Void | Value::Null | Value::Bytes(_) => None,
+    }
+}
+
+impl Number {
+    fn as_float(self) -> f64 {
+        match self {
+            Number::Int(value) => value as f64,
+            Number::Float(value) => value,
+        }
+    }
 }
 
 /// A number as written.
@@ -190,4 +237,30 @@ pub enum OnDisconnect {
     Kill,
     /// Let it end.
     Finish,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_return_value_is_tested() {
+        use Operator::*;
+        let rows = [
+            (Equal, Number::Int(0), Value::Int(0), true),
+            (Equal, Number::Int(0), Value::Int(-1), false),
+            (NotEqual, Number::Int(0), Value::Uint(u64::MAX), true),
+            (GreaterOrEqual, Number::Int(0), Value::Int(-1), false),
+            (Less, Number::Float(0.5), Value::Float(0.25), true),
+            (Greater, Number::Float(0.5), Value::Int(1), true),
+            (Equal, Number::Int(1), Value::Bool(true), true),
+            (NotEqual, Number::Int(0), Value::Null, false),
+            (Equal, Number::Float(f64::NAN), Value::Float(f64::NAN), false),
+            (LessOrEqual, Number::Int(3), Value::Int(3), true),
+        ];
+        for (operator, operand, value, expected) in rows {
+            let test = Test { operator, operand };
+            assert_eq!(test.passes(&value), expected, "{test:?} {value:?}");
+        }
+    }
 }

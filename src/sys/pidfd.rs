@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Readable once the process has ended.
 #[derive(Debug)]
@@ -25,6 +27,17 @@ impl PidFd {
     pub fn has_ended(&self) -> bool {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
         !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+    }
+}
+
+impl PidFd {
+    /// Registers it with the caller's runtime: readable once the process has ended.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn watch(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: AsFd of PidFd lends one descriptor, owned by it and never exchanged, for as long as it lives.
+        Ok(unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }?)
     }
 }
 

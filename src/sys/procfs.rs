@@ -88,6 +88,13 @@ pub fn descriptor_target(pid: u32, fd: u64) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()
 }
 
+/// The thread ids of a process.
+#[must_use]
+pub fn threads(pid: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
 fn read<'a>(pid: u32, file: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
     let length = File::open(format!("/proc/{pid}/{file}")).ok()?.read(buffer).ok()?;
     std::str::from_utf8(&buffer[..length]).ok()

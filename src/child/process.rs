@@ -1,0 +1,188 @@
+//! A started worker process. At rest its descriptors belong to no runtime; [`Started::register`] wakes it up in one.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+use crate::child::control::{Control, ControlError};
+use crate::child::output::Output;
+use crate::sys::pidfd::PidFd;
+use crate::sys::process::{Reaped, kill_group, reap, terminate_group};
+use crate::wire::FromWorker;
+
+/// A process that leads its own group and was not reaped yet. Dropping it kills and collects it.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    is_reaped: bool,
+}
+
+impl Process {
+    /// The process id, which is also that of its group.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// SIGTERM to the group.
+    pub fn terminate(&self) {
+        terminate_group(self.pid);
+    }
+
+    /// SIGKILL to the group.
+    pub fn kill(&self) {
+        kill_group(self.pid);
+    }
+
+    /// Collects the process once it has ended, and kills whatever it left in its group.
+    ///
+    /// # Errors
+    /// It has not ended yet.
+    pub fn reap(&mut self) -> io::Result<Reaped> {
+        // The group's number stays taken until its leader is reaped: killing later could hit a stranger.
+        kill_group(self.pid);
+        let reaped = reap(self.pid)?.ok_or(io::ErrorKind::WouldBlock)?;
+        self.is_reaped = true;
+        Ok(reaped)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_reaped {
+            return;
+        }
+        kill_group(self.pid);
+        if let (Ok(None), Ok(runtime)) = (reap(self.pid), Handle::try_current()) {
+            runtime.spawn(collect(self.pid));
+        }
+    }
+}
+
+async fn collect(pid: u32) {
+    let ended = PidFd::open(pid).and_then(PidFd::watch);
+    if let Ok(ended) = ended {
+        let _readable = ended.readable().await;
+        let _collected = reap(pid);
+    }
+}
+
+/// A worker at rest.
+#[derive(Debug)]
+pub struct Started {
+    process: Process,
+    ended: PidFd,
+    control: UnixStream,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Started {
+    /// Takes over a child that leads its own process group and has pipes for its output.
+    ///
+    /// # Errors
+    /// No descriptor left, or no pipes; the child is killed then.
+    pub fn adopt(mut child: Child, control: UnixStream) -> io::Result<Self> {
+        let process = Process { pid: child.id(), is_reaped: false };
+        let no_pipe = || io::Error::other("the child has no pipe");
+        let stdout = OwnedFd::from(child.stdout.take().ok_or_else(no_pipe)?);
+        let stderr = OwnedFd::from(child.stderr.take().ok_or_else(no_pipe)?);
+        control.set_nonblocking(true)?;
+        Ok(Self { ended: PidFd::open(child.id())?, process, control, stdout, stderr })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid
+    }
+
+    /// Whether it has ended by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.has_ended()
+    }
+
+    /// Registers its descriptors with the caller's runtime. Frames beyond `cap` bytes are refused.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`; the worker is killed then.
+    pub fn register(self, cap: usize) -> io::Result<Live> {
+        Ok(Live {
+            process: self.process,
+            ended: self.ended.watch()?,
+            control: Control::new(self.control, cap)?,
+            stdout: Output::new(self.stdout)?,
+            stderr: Output::new(self.stderr)?,
+        })
+    }
+}
+
+/// What a live worker did.
+#[derive(Debug)]
+pub enum Happening {
+    /// It sent a frame, or something else.
+    Frame(Result<FromWorker, ControlError>),
+    /// It has ended.
+    Ended,
+}
+
+/// A worker registered with a runtime.
+#[derive(Debug)]
+pub struct Live {
+    /// To signal and reap it.
+    pub process: Process,
+    ended: AsyncFd<PidFd>,
+    /// Its frames.
+    pub control: Control,
+    /// What its library prints.
+    pub stdout: Output,
+    /// What its library complains about.
+    pub stderr: Output,
+}
+
+impl Live {
+    /// Waits for what the worker does next. With `listening` off its frames wait in the socket.
+    pub async fn next(&mut self, listening: bool) -> Happening {
+        loop {
+            tokio::select! {
+                biased;
+                frame = self.control.next(), if listening => return Happening::Frame(frame),
+                _ = self.ended.readable() => return Happening::Ended,
+                () = self.stdout.absorb(), if self.stdout.is_open() => {}
+                () = self.stderr.absorb(), if self.stderr.is_open() => {}
+            }
+        }
+    }
+
+    /// Takes its descriptors out of the runtime.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`; the worker is killed then.
+    pub fn rest(self) -> io::Result<Started> {
+        Ok(Started {
+            process: self.process,
+            ended: self.ended.into_inner(),
+            control: self.control.into_std()?,
+            stdout: self.stdout.into_inner()?,
+            stderr: self.stderr.into_inner()?,
+        })
+    }
+
+    /// Waits for the end, then collects the process; its last words are in `stdout` and `stderr` then.
+    pub async fn collect(&mut self) -> Option<Reaped> {
+        let _readable = self.ended.readable().await;
+        self.reap_now()
+    }
+
+    /// Collects a process that has ended.
+    pub fn reap_now(&mut self) -> Option<Reaped> {
+        self.stdout.absorb_now();
+        self.stderr.absorb_now();
+        self.process.reap().ok()
+    }
+}

@@ -1,0 +1,81 @@
+//! Who waits for what a call answers, and for how much of it.
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::call::{Answer, BodySender, Outcome};
+
+/// The asking side of a call.
+pub(super) enum Client {
+    /// Waits for the head, or the whole answer.
+    Head(oneshot::Sender<Outcome>),
+    /// Waits for more of the body.
+    Body(BodySender),
+    /// Has its answer, or has left.
+    Served,
+}
+
+impl Client {
+    /// Waits until the client leaves (true), or until it took what waited for it (false).
+    pub(super) async fn leaves(&mut self) -> bool {
+        match self {
+            Client::Head(reply) => reply.closed().await,
+            Client::Body(body) if body.is_full() => return !body.make_room().await,
+            Client::Body(body) => body.left().await,
+            Client::Served => std::future::pending().await,
+        }
+        true
+    }
+
+    pub(super) fn awaits_head(&self) -> bool {
+        matches!(self, Client::Head(_))
+    }
+
+    /// Whether a piece of the body waits for the client.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Client::Body(body) if body.is_full())
+    }
+
+    /// Gives the whole answer, or cuts a body that was begun.
+    pub(super) fn answer(&mut self, outcome: Outcome) {
+        if let Client::Head(reply) = std::mem::replace(self, Client::Served) {
+            let _client_left = reply.send(outcome);
+        }
+    }
+
+    /// Gives the head of a streamed answer; false when one was given already.
+    pub(super) fn begin(&mut self, body: BodySender, head: Answer) -> bool {
+        match std::mem::replace(self, Client::Body(body)) {
+            Client::Head(reply) => {
+                let _client_left = reply.send(Ok(head));
+                true
+            }
+            Client::Body(_) | Client::Served => false,
+        }
+    }
+
+    /// Adds to the body; false without a head.
+    pub(super) fn add(&mut self, piece: Vec<u8>) -> bool {
+        match self {
+            Client::Body(body) => {
+                body.add(Bytes::from(piece));
+                true
+            }
+            Client::Head(_) | Client::Served => false,
+        }
+    }
+
+    /// The body is whole; false where none was begun.
+    pub(super) fn finish(&mut self) -> bool {
+        match std::mem::replace(self, Client::Served) {
+            Client::Body(body) => {
+                body.finish();
+                true
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the end of a call is called: in its outcome, in the counters, in the log.
+
+use prometheus::IntCounter;
+use tracing::{debug, info, warn};
+
+use crate::call::{Accounting, Answer, Failure, RequestId};
+use crate::child::Spec;
+use crate::child::control::ControlError;
+use crate::child::meters::{CallOutcome, Meters};
+use crate::child::process::Live;
+use crate::config::Function;
+use crate::config::function::Entry;
+use crate::sys::process::{Exit, signal_name};
+use crate::telemetry::log::escape;
+use crate::wire::codec::CodecError;
+
+/// A complete answer: whether its function calls it a success, and what it took.
+pub(super) fn of_answer(function: &Function, answer: &Answer) -> (CallOutcome, Accounting) {
+    let ok = |is_ok| if is_ok { CallOutcome::Ok } else { CallOutcome::Failed };
+    match (answer, &function.entry) {
+        (Answer::Returned { value, accounting, .. }, Entry::Function(bound)) => {
+            (ok(bound.is_success(value)), *accounting)
+        }
+        (Answer::Returned { accounting, .. }, Entry::Handler { .. }) => {
+            (CallOutcome::Ok, *accounting)
+        }
+        (Answer::Code { code, accounting }, _) => (ok(*code >= 0), *accounting),
+        (Answer::Streaming { .. }, _) => (CallOutcome::Ok, Accounting::default()),
+    }
+}
+
+pub(super) fn of_failure(failure: &Failure) -> CallOutcome {
+    match failure {
+        Failure::Start(_) => CallOutcome::StartFailed,
+        Failure::Load(_) => CallOutcome::LoadFailed,
+        Failure::Crash { .. } => CallOutcome::Crash,
+        Failure::Exit(_) => CallOutcome::Exit,
+        Failure::Protocol(_) => CallOutcome::Protocol,
+        Failure::ReplyTooLarge(_) => CallOutcome::ReplyTooLarge,
+        Failure::Timeout(_) => CallOutcome::Timeout,
+        Failure::Cancelled => CallOutcome::Cancelled,
+    }
+}
+
+pub(super) fn of_control(problem: ControlError) -> Failure {
+    match problem {
+        ControlError::Codec(CodecError::TooLong { cap, .. }) => Failure::ReplyTooLarge(cap),
+        other => Failure::Protocol(other.to_string()),
+    }
+}
+
+pub(super) fn of_exit(exit: Exit) -> Failure {
+    match exit {
+        Exit::Signal(signal) => Failure::Crash { signal: signal_name(signal) },
+        Exit::Code(code) => Failure::Exit(code),
+    }
+}
+
+pub(super) fn exit_counter(
+    meters: &Meters,
+    is_killed: bool,
+    is_answered: bool,
+    exit: Exit,
+) -> &IntCounter {
+    match exit {
+        _ if is_killed => &meters.exits_killed,
+        Exit::Signal(_) => &meters.exits_crash,
+        Exit::Code(0) if is_answered => &meters.exits_done,
+        Exit::Code(_) => &meters.exits_exit,
+    }
+}
+
+pub(super) fn log_failure(
+    spec: &Spec,
+    id: RequestId,
+    failure: &Failure,
+    accounting: &Accounting,
+    live: &Live,
+) {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    warn!(
+        request_id = %id,
+        function = %spec.function.name,
+        reason = %failure.reason(),
+        pid = live.process.pid(),
+        queue = seconds(accounting.queue_ns),
+        cpu = seconds(accounting.cpu_user_ns + accounting.cpu_system_ns),
+        runqueue = seconds(accounting.runqueue_ns),
+        blocked = seconds(accounting.blocked_ns),
+        stderr = live.stderr.text().as_deref(),
+        "{failure}"
+    );
+}
+
+pub(super) fn log_output(spec: &Spec, id: RequestId, live: &Live) {
+    for (stream, output) in [("stdout", &live.stdout), ("stderr", &live.stderr)] {
+        if let Some(text) = output.text() {
+            info!(request_id = %id, function = %spec.function.name, stream, "library output: {text}");
+        }
+    }
+}
+
+/// A line that a handler logs: syslog severities (RFC 5424 section 6.2.1) to ours.
+pub(super) fn log_line(spec: &Spec, id: RequestId, level: u8, message: &str) {
+    let message = escape(message.as_bytes());
+    let function = &spec.function.name;
+    match level {
+        0..=4 => warn!(request_id = %id, function, "handler: {message}"),
+        5 | 6 => info!(request_id = %id, function, "handler: {message}"),
+        _ => debug!(request_id = %id, function, "handler: {message}"),
+    }
+}

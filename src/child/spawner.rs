@@ -1,0 +1,106 @@
+//! The threads that start every worker. `spawn()` blocks, and a worker's PR_SET_PDEATHSIG fires when the *thread*
+//! that spawned it ends: so workers are started by threads that live as long as the proxy.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::child::WorkerProgram;
+use crate::child::process::Started;
+use crate::sys::priority;
+
+/// How urgent a start is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// A call waits for it.
+    Normal,
+    /// A spare: it must not delay anyone, so it starts under SCHED_IDLE where that can be left again.
+    Idle,
+}
+
+type Job = oneshot::Sender<io::Result<Started>>;
+
+/// Hands starts to the spawning threads.
+#[derive(Clone)]
+pub struct Spawner {
+    normal: Sender<Job>,
+    idle: Option<Sender<Job>>,
+}
+
+impl Spawner {
+    /// Starts the thread `spawner`, and `spawner-idle` where this process may lift an idle worker again.
+    ///
+    /// # Errors
+    /// As `pthread_create(3)`.
+    pub fn start(program: WorkerProgram) -> io::Result<Self> {
+        let program = Arc::new(program);
+        let normal = start_thread("spawner", Arc::clone(&program), || ())?;
+        let idle = match can_leave_idle() {
+            true => Some(start_thread("spawner-idle", program, become_idle)?),
+            false => None,
+        };
+        Ok(Self { normal, idle })
+    }
+
+    /// Starts one worker; its library is not loaded yet.
+    ///
+    /// # Errors
+    /// As `posix_spawn(3)`, `socketpair(2)`, `pidfd_open(2)`.
+    pub async fn spawn(&self, priority: Priority) -> io::Result<Started> {
+        let thread = match priority {
+            Priority::Normal => &self.normal,
+            Priority::Idle => self.idle.as_ref().unwrap_or(&self.normal),
+        };
+        let (job, started) = oneshot::channel();
+        let thread_is_gone = || io::Error::other("the spawner thread has ended");
+        thread.send(job).map_err(|_| thread_is_gone())?;
+        started.await.map_err(|_| thread_is_gone())?
+    }
+}
+
+/// SCHED_IDLE cannot be left without CAP_SYS_NICE: tried once, on a thread that is thrown away.
+fn can_leave_idle() -> bool {
+    let probe = thread::spawn(|| priority::make_idle(0).and_then(|()| priority::make_normal(0)));
+    matches!(probe.join(), Ok(Ok(())))
+}
+
+fn become_idle() {
+    let _stays_normal = priority::make_idle(0);
+}
+
+/// A thread that serves jobs after `prepare`, until every sender is gone.
+fn start_thread(name: &str, program: Arc<WorkerProgram>, prepare: fn()) -> io::Result<Sender<Job>> {
+    let (sender, jobs) = channel();
+    thread::Builder::new().name(name.into()).spawn(move || {
+        prepare();
+        serve(&program, &jobs);
+    })?;
+    Ok(sender)
+}
+
+fn serve(program: &WorkerProgram, jobs: &Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        if !job.is_closed() {
+            // A receiver that left meanwhile drops the process, which ends it.
+            let _receiver_left = job.send(spawn(program));
+        }
+    }
+}
+
+fn spawn(program: &WorkerProgram) -> io::Result<Started> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let child = Command::new(program.path())
+        .arg0("cofferdam-worker")
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    Started::adopt(child, ours)
+}

@@ -1,0 +1,128 @@
+//! From nothing to a worker that is ready for its call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::child::life::Cause;
+use crate::child::meters::Counted;
+use crate::child::process::{Happening, Live};
+use crate::child::run::Ready;
+use crate::child::{Priority, Spec};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::priority;
+use crate::sys::process::{Exit, Reaped, signal_name};
+use crate::wire::{self, FromWorker, Phase};
+
+/// A library whose constructors or `init` take longer is given up.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a worker did not become ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFailure {
+    /// Where it stopped.
+    pub phase: Phase,
+    /// Why.
+    pub message: String,
+}
+
+impl StartFailure {
+    fn new(phase: Phase, message: impl fmt::Display) -> Self {
+        Self { phase, message: message.to_string() }
+    }
+}
+
+/// Starts a worker and waits until its library is loaded.
+///
+/// # Errors
+/// See [`StartFailure`]; the worker is gone, or will be, then.
+pub async fn start(spec: &Arc<Spec>, priority: Priority) -> Result<Ready, StartFailure> {
+    let _starting = Counted::new(&spec.meters.workers_starting);
+    let result = start_uncounted(spec, priority).await;
+    if let Err(failure) = &result {
+        spec.meters.count_start_failure(failure.phase);
+    }
+    result
+}
+
+async fn start_uncounted(spec: &Arc<Spec>, priority: Priority) -> Result<Ready, StartFailure> {
+    let begun_ns = monotonic_ns();
+    let spawn_failed = |problem| StartFailure::new(Phase::Spawn, problem);
+    let started = spec.spawner.spawn(priority).await.map_err(spawn_failed)?;
+    let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
+    live.control.send(spec.hello.clone());
+    let said = match timeout(START_LIMIT, first_frame(&mut live)).await {
+        Ok(said) => said,
+        Err(_) => Err(give_up(spec, &mut live)),
+    };
+    let ready = said?;
+    record(spec, begun_ns, &ready);
+    if priority == Priority::Idle {
+        lift(live.process.pid());
+    }
+    let started = live.rest().map_err(spawn_failed)?;
+    Ok(Ready::new(Arc::clone(spec), started, &ready))
+}
+
+async fn first_frame(live: &mut Live) -> Result<wire::Ready, StartFailure> {
+    match live.next(true).await {
+        Happening::Frame(Ok(FromWorker::Ready(ready))) => Ok(ready),
+        Happening::Frame(Ok(FromWorker::Failed { phase, message })) => {
+            live.process.kill();
+            let _reaped = live.collect().await;
+            Err(StartFailure { phase, message })
+        }
+        Happening::Frame(Ok(_)) => {
+            Err(StartFailure::new(Phase::Load, "the library spoke on the control descriptor"))
+        }
+        Happening::Frame(Err(_)) | Happening::Ended => {
+            let reaped = live.collect().await;
+            Err(StartFailure::new(Phase::Load, died(live, reaped)))
+        }
+    }
+}
+
+/// A worker that died before it was ready: its library's constructors or `init` did that.
+fn died(live: &Live, reaped: Option<Reaped>) -> String {
+    let how = match reaped.map(|reaped| reaped.exit) {
+        Some(Exit::Signal(signal)) => format!("crashed with {}", signal_name(signal)),
+        Some(Exit::Code(code)) => format!("exited with status {code}"),
+        None => "vanished".to_owned(),
+    };
+    let last_words = live.stderr.text().map(|text| format!("; it wrote: {text}"));
+    format!(
+        "the worker {how} while the library was loaded: look at its constructors and its init function{}",
+        last_words.unwrap_or_default()
+    )
+}
+
+fn give_up(spec: &Spec, live: &mut Live) -> StartFailure {
+    spec.meters.count_kill(Cause::Timeout);
+    live.process.kill();
+    let limit = START_LIMIT.as_secs();
+    StartFailure::new(
+        Phase::Load,
+        format!(
+            "the library did not load within {limit} s: look at its constructors and its init function"
+        ),
+    )
+}
+
+fn record(spec: &Spec, begun_ns: u64, ready: &wire::Ready) {
+    let whole = monotonic_ns() - begun_ns;
+    let load = ready.load_ns.min(whole);
+    let init = ready.init_ns.min(whole - load);
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    spec.meters.start_load.observe(seconds(load));
+    spec.meters.start_init.observe(seconds(init));
+    spec.meters.start_spawn.observe(seconds(whole - load - init));
+}
+
+/// A spare started under SCHED_IDLE; its call must not run so, nor any thread that its library started.
+fn lift(pid: u32) {
+    for tid in crate::sys::procfs::threads(pid) {
+        let _gone_meanwhile = priority::make_normal(tid);
+    }
+}

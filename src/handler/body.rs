@@ -1,0 +1,280 @@
+//! Bodies: what a client sends, limited; what it gets, with an end that can be observed.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
+
+use crate::call::{AnswerBody, Hold};
+use crate::handler::Error;
+
+/// A request's body: at most so many bytes, never silent for too long.
+pub struct RequestBody {
+    incoming: Incoming,
+    limit: Option<u64>,
+    received: u64,
+    idle: Idle,
+}
+
+impl RequestBody {
+    /// `limit` in bytes and `idle` between two reads; `None`: none.
+    #[must_use]
+    pub fn new(incoming: Incoming, limit: Option<u64>, idle: Option<Duration>) -> Self {
+        Self { incoming, limit, received: 0, idle: Idle::new(idle) }
+    }
+
+    /// The whole body, of at most `cap` bytes.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLarge`], [`Error::BodyTimeout`], [`Error::ClientGone`].
+    pub async fn collect(mut self, cap: u64) -> Result<Bytes, Error> {
+        self.limit = Some(self.limit.map_or(cap, |limit| limit.min(cap)));
+        let mut whole = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok(whole.freeze())
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Error> {
+        self.received += bytes as u64;
+        match self.limit {
+            Some(limit) if self.received > limit => Err(Error::BodyTooLarge(limit)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.incoming).poll_frame(context) {
+            Poll::Ready(frame) => {
+                this.idle.rest();
+                Poll::Ready(frame.map(|frame| {
+                    let frame = frame.map_err(|_| Error::ClientGone)?;
+                    this.count(frame.data_ref().map_or(0, Bytes::len)).map(|()| frame)
+                }))
+            }
+            Poll::Pending => {
+                let limit = ready!(this.idle.poll(context));
+                Poll::Ready(Some(Err(Error::BodyTimeout(limit))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// A timer that runs only while nothing happens.
+struct Idle {
+    limit: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    fn new(limit: Option<Duration>) -> Self {
+        Self { limit, timer: None }
+    }
+
+    fn rest(&mut self) {
+        self.timer = None;
+    }
+
+    /// Ready, with the limit, when nothing happened for that long.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(context).map(|()| limit)
+    }
+}
+
+/// Is told once how a response's body ended.
+pub trait Ending: Send + Sync {
+    /// `is_whole`: every byte was handed over.
+    fn ended(&mut self, is_whole: bool);
+}
+
+/// A response's body.
+pub struct Body {
+    source: Source,
+    hold: Option<Hold>,
+    ending: Option<Box<dyn Ending>>,
+}
+
+enum Source {
+    Done,
+    Full(Bytes),
+    Answer(AnswerBody),
+    Upstream(Box<UpstreamBody>),
+}
+
+struct UpstreamBody {
+    incoming: Incoming,
+    idle: Idle,
+}
+
+/// Why a body was cut. The client sees an aborted stream: its head was sent already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer was cut before its end")]
+pub struct Cut;
+
+impl Body {
+    fn new(source: Source) -> Self {
+        Self { source, hold: None, ending: None }
+    }
+
+    /// No bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(Source::Done)
+    }
+
+    /// These bytes.
+    #[must_use]
+    pub fn full(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::empty() } else { Self::new(Source::Full(bytes)) }
+    }
+
+    /// What a call writes while it runs.
+    #[must_use]
+    pub fn answer(body: AnswerBody) -> Self {
+        Self::new(Source::Answer(body))
+    }
+
+    /// What an upstream sends; cut when it pauses longer than `idle`.
+    #[must_use]
+    pub fn upstream(incoming: Incoming, idle: Option<Duration>) -> Self {
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        Self::new(Source::Upstream(Box::new(UpstreamBody { incoming, idle: Idle::new(idle) })))
+    }
+
+    /// Keeps `hold` until the body has ended.
+    #[must_use]
+    pub fn holding(mut self, hold: Hold) -> Self {
+        self.hold = Some(hold);
+        self
+    }
+
+    /// Tells `ending` how the body ends. A body without bytes has ended already.
+    #[must_use]
+    pub fn observed(mut self, mut ending: Box<dyn Ending>) -> Self {
+        match self.source {
+            Source::Done => ending.ended(true),
+            _ => self.ending = Some(ending),
+        }
+        self
+    }
+
+    fn end(&mut self, is_whole: bool) {
+        self.source = Source::Done;
+        self.hold = None;
+        if let Some(mut ending) = self.ending.take() {
+            ending.ended(is_whole);
+        }
+    }
+
+    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        match &mut self.source {
+            Source::Done => Poll::Ready(None),
+            Source::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            Source::Answer(body) => {
+                body.poll_next(context).map(|piece| piece.map(|piece| piece.map_err(|_| Cut)))
+            }
+            Source::Upstream(body) => body.poll_data(context),
+        }
+    }
+}
+
+impl UpstreamBody {
+    /// Trailers are dropped.
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+                return self.idle.poll(context).map(|_| Some(Err(Cut)));
+            };
+            self.idle.rest();
+            match frame {
+                None => return Poll::Ready(None),
+                Some(Err(_)) => return Poll::Ready(Some(Err(Cut))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let piece = ready!(self.poll_source(context));
+        match &piece {
+            None => self.end(true),
+            Some(Err(Cut)) => self.end(false),
+            // Known lengths are not polled to their end.
+            Some(Ok(_)) if self.is_spent() => self.end(true),
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Done)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Done => SizeHint::with_exact(0),
+            Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Answer(_) => SizeHint::default(),
+            Source::Upstream(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+impl Body {
+    fn is_spent(&self) -> bool {
+        match &self.source {
+            Source::Done => true,
+            Source::Full(bytes) => bytes.is_empty(),
+            Source::Answer(_) => false,
+            Source::Upstream(body) => body.incoming.is_end_stream(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let is_whole = matches!(self.source, Source::Done);
+        self.end(is_whole);
+    }
+}

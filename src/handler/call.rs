@@ -1,0 +1,244 @@
+//! `call = …` and `handler = …`: runs a function in isolation and makes its result an answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, StatusCode};
+use tower::Service;
+
+use crate::always_ready;
+use crate::call::{Accounting, Answer, Call as AskedCall, Failure};
+use crate::config::Function;
+use crate::config::function::{Bound, Entry, ResponseBody};
+use crate::executor::Executor;
+use crate::ffi::value::Value;
+use crate::handler::{Answering, Body, Error, Request, Response};
+use crate::sys::clock::monotonic_ns;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// Runs one function.
+#[derive(Clone)]
+pub struct Call {
+    function: Arc<Function>,
+    executor: Arc<dyn Executor>,
+}
+
+impl Call {
+    /// Of `function` by `executor`.
+    #[must_use]
+    pub fn new(function: Arc<Function>, executor: Arc<dyn Executor>) -> Self {
+        Self { function, executor }
+    }
+}
+
+impl Service<Request> for Call {
+    type Response = Response;
+    type Error = Error;
+    type Future = Answering;
+
+    always_ready!();
+
+    fn call(&mut self, request: Request) -> Answering {
+        let Self { function, executor } = self.clone();
+        Box::pin(async move {
+            let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
+            let call = asked(request)?;
+            let hold = Arc::clone(&call.hold);
+            let answer = executor.execute(call).await?;
+            let accounting = accounting(&answer);
+            let mut response = respond(&function, answer)?;
+            if let (true, Some(accounting)) = (wants_timing, accounting) {
+                response.headers_mut().insert(SERVER_TIMING, server_timing(&accounting));
+            }
+            Ok(response.map(|body| body.holding(hold)))
+        })
+    }
+}
+
+fn asked(request: Request) -> Result<AskedCall, Error> {
+    let context = request.context;
+    let (Some(input), Some(slot)) = (context.input, context.slot) else {
+        return Err(Error::Internal("a call without its input or its slot"));
+    };
+    let now = Instant::now();
+    let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
+    Ok(AskedCall {
+        id: context.id,
+        input,
+        arrived_ns: slot.arrived_ns,
+        granted_ns: slot.granted_ns,
+        deadline_ns: context.deadline.map(|at| monotonic_ns() + from_now(at)),
+        hold: slot.hold,
+    })
+}
+
+fn accounting(answer: &Answer) -> Option<Accounting> {
+    match answer {
+        Answer::Returned { accounting, .. } | Answer::Code { accounting, .. } => Some(*accounting),
+        Answer::Streaming { .. } => None,
+    }
+}
+
+/// `queue`, `start`, `cpu`, `runqueue` and `blocked` add up to `total`; milliseconds (W3C Server Timing).
+fn server_timing(accounting: &Accounting) -> HeaderValue {
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let text = format!(
+        "queue;dur={:.6}, start;dur={:.6}, cpu;dur={:.6}, runqueue;dur={:.6}, blocked;dur={:.6}, total;dur={:.6}",
+        ms(accounting.queue_ns),
+        ms(accounting.start_ns),
+        ms(accounting.cpu_user_ns + accounting.cpu_system_ns),
+        ms(accounting.runqueue_ns),
+        ms(accounting.blocked_ns),
+        ms(accounting.wall_ns),
+    );
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("total"))
+}
+
+fn respond(function: &Function, answer: Answer) -> Result<Response, Error> {
+    match (answer, &function.entry) {
+        (Answer::Returned { value, outputs, .. }, Entry::Function(bound)) => {
+            returned(bound, value, outputs)
+        }
+        (Answer::Streaming { status, headers, body }, _) => {
+            streaming(status, headers).map(|response| response.map(|()| Body::answer(body)))
+        }
+        (Answer::Code { code, .. }, _) => code_answer(code),
+        (Answer::Returned { .. }, Entry::Handler { .. }) => {
+            Err(Failure::Protocol("a handler answered like a function".into()).into())
+        }
+    }
+}
+
+fn returned(bound: &Bound, value: Value, mut outputs: Vec<Value>) -> Result<Response, Error> {
+    if outputs.len() != bound.outputs.len() {
+        return Err(Failure::Protocol("an answer with the wrong number of outputs".into()).into());
+    }
+    if !bound.is_success(&value) {
+        let detail = format!("the function returned {}", value.to_json());
+        return Err(Error::Failed { status: bound.failure_status, detail });
+    }
+    let (bytes, content_type) = match bound.response.body {
+        ResponseBody::Empty => (Vec::new(), None),
+        ResponseBody::Return => content(value, bound),
+        ResponseBody::Output(place) if place < outputs.len() => {
+            content(outputs.swap_remove(place), bound)
+        }
+        ResponseBody::Output(_) => return Err(Error::Internal("an output that is not there")),
+    };
+    let mut response = Response::new(Body::full(Bytes::from(bytes)));
+    *response.status_mut() = bound.response.status;
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    Ok(response)
+}
+
+/// A value as a body: bytes as they are, anything else as JSON.
+fn content(value: Value, bound: &Bound) -> (Vec<u8>, Option<HeaderValue>) {
+    let is_return = bound.response.body == ResponseBody::Return;
+    let (bytes, default) = match value {
+        Value::Bytes(bytes) => (bytes, if is_return { TEXT } else { BYTES }),
+        other => (format!("{}\n", other.to_json()).into_bytes(), JSON),
+    };
+    (bytes, Some(bound.response.content_type.clone().unwrap_or(default)))
+}
+
+/// A handler's head is hostile: the framing is the proxy's, and so is what belongs to the connection.
+fn streaming(
+    status: u16,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+) -> Result<http::Response<()>, Error> {
+    let broken = |what: &str| Error::Call(Failure::Protocol(what.to_owned()));
+    let mut response = http::Response::new(());
+    *response.status_mut() = match StatusCode::from_u16(status) {
+        Ok(status) if (200..600).contains(&status.as_u16()) => status,
+        _ => return Err(broken("a status outside 200–599")),
+    };
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(&name).map_err(|_| broken("a bad header name"))?;
+        let value = HeaderValue::from_bytes(&value).map_err(|_| broken("a bad header value"))?;
+        if ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    crate::handler::headers::strip_hop_by_hop(response.headers_mut());
+    Ok(response)
+}
+
+/// What a handler returned without writing: 0 (204), an HTTP status, or -errno.
+fn code_answer(code: i32) -> Result<Response, Error> {
+    let status = match code {
+        0 => StatusCode::NO_CONTENT,
+        200..=599 => StatusCode::from_u16(code as u16).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => {
+            let status = status_of_errno(code.checked_neg().unwrap_or(0));
+            return Err(Error::Failed { status, detail: format!("the handler returned {code}") });
+        }
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// The fixed map of `errno(3)` values that a handler may return.
+fn status_of_errno(errno: i32) -> StatusCode {
+    const ENOENT: i32 = 2;
+    const EACCES: i32 = 13;
+    const EBUSY: i32 = 16;
+    const EINVAL: i32 = 22;
+    const EFBIG: i32 = 27;
+    const ETIMEDOUT: i32 = 110;
+    match errno {
+        ENOENT => StatusCode::NOT_FOUND,
+        EACCES => StatusCode::FORBIDDEN,
+        EINVAL => StatusCode::BAD_REQUEST,
+        EFBIG => StatusCode::PAYLOAD_TOO_LARGE,
+        EBUSY => StatusCode::SERVICE_UNAVAILABLE,
+        ETIMEDOUT => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_handler_returns_has_a_status() {
+        let rows = [(0, 204), (201, 201), (-2, 404), (-22, 400), (-110, 504), (-5, 500), (7, 500)];
+        for (code, expected) in rows {
+            let status = match code_answer(code) {
+                Ok(response) => response.status(),
+                Err(error) => error.status_and_reason().0,
+            };
+            assert_eq!(status.as_u16(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_head_is_refused_or_stripped() {
+        let header = |name: &str, value: &str| vec![(name.into(), value.into())];
+        assert!(streaming(42, vec![]).is_err());
+        assert!(streaming(101, vec![]).is_err());
+        assert!(streaming(200, header("a b", "c")).is_err());
+        assert!(streaming(200, header("a", "x\r\ny: z")).is_err());
+        let stripped = streaming(200, header("Content-Length", "5")).unwrap();
+        assert!(stripped.headers().is_empty());
+        assert!(streaming(200, header("Connection", "close")).unwrap().headers().is_empty());
+    }
+
+    #[test]
+    fn timing_adds_up_in_print() {
+        let accounting = Accounting { queue_ns: 1_000_000, wall_ns: 2_500_000, ..Default::default() };
+        let text = server_timing(&accounting);
+        let text = text.to_str().unwrap();
+        assert!(text.starts_with("queue;dur=1.000000, "), "{text}");
+        assert!(text.ends_with("total;dur=2.500000"), "{text}");
+    }
+}

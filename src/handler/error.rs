@@ -1,0 +1,178 @@
+//! Everything that can go wrong with a request, and the one table of what the client is told.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::call::{Failure, Reason};
+
+/// Why a request has no answer of its handler.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing matches.
+    #[error("no route matches this host, path, method and headers")]
+    NoRoute,
+    /// Against the rules of HTTP.
+    #[error("{0}")]
+    BadRequest(&'static str),
+    /// An argument of a function.
+    #[error("argument `{argument}`: {problem}")]
+    BadArgument {
+        /// Its name in the prototype.
+        argument: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The body paused too long.
+    #[error("no byte of the body arrived for {0:?}")]
+    BodyTimeout(Duration),
+    /// The body is over the limit.
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(u64),
+    /// No slot and no place to wait.
+    #[error("all {slots} slots of `{function}` are taken and {length} calls wait already")]
+    QueueFull {
+        /// The function.
+        function: String,
+        /// Its `max_concurrency`.
+        slots: usize,
+        /// Its `queue.length`.
+        length: usize,
+    },
+    /// Waited too long for a slot.
+    #[error("no slot of `{function}` became free within {limit:?}")]
+    QueueTimeout {
+        /// The function.
+        function: String,
+        /// Its `queue.timeout`.
+        limit: Duration,
+    },
+    /// The route's own limit.
+    #[error("the route's limit of {0:?} was reached")]
+    Timeout(Duration),
+    /// The call has no answer.
+    #[error("{0}")]
+    Call(#[from] Failure),
+    /// The function says that it failed.
+    #[error("{detail}")]
+    Failed {
+        /// What the client gets.
+        status: StatusCode,
+        /// What the function returned.
+        detail: String,
+    },
+    /// The app cannot be reached.
+    #[error("upstream `{upstream}`: {problem}")]
+    UpstreamConnect {
+        /// Its name.
+        upstream: String,
+        /// Why.
+        problem: String,
+    },
+    /// The app hung up.
+    #[error("upstream `{upstream}`: {problem}")]
+    UpstreamReset {
+        /// Its name.
+        upstream: String,
+        /// Why.
+        problem: String,
+    },
+    /// The app is too slow.
+    #[error("upstream `{upstream}` sent nothing within {limit:?}")]
+    UpstreamTimeout {
+        /// Its name.
+        upstream: String,
+        /// Its `response_timeout`.
+        limit: Duration,
+    },
+    /// The client hung up while it sent its body.
+    #[error("the client left")]
+    ClientGone,
+    /// A defect of the proxy.
+    #[error("a defect of the proxy: {0}")]
+    Internal(&'static str),
+}
+
+/// Not registered: the client is gone, only logs and metrics see it (nginx's word).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Error {
+    /// What the client gets, and the one word for it.
+    #[must_use]
+    pub fn status_and_reason(&self) -> (StatusCode, Reason) {
+        match self {
+            Error::NoRoute => (StatusCode::NOT_FOUND, Reason::NoRoute),
+            Error::BadRequest(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
+            Error::BadArgument { .. } => (StatusCode::BAD_REQUEST, Reason::BadArgument),
+            Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout),
+            Error::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
+            Error::QueueFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull),
+            Error::QueueTimeout { .. } => (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueTimeout),
+            Error::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
+            Error::Call(failure) => (status_of(failure), failure.reason()),
+            Error::Failed { status, .. } => (*status, Reason::Failed),
+            Error::UpstreamConnect { .. } => (StatusCode::BAD_GATEWAY, Reason::UpstreamConnect),
+            Error::UpstreamReset { .. } => (StatusCode::BAD_GATEWAY, Reason::UpstreamReset),
+            Error::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout),
+            Error::ClientGone => (client_closed_request(), Reason::ClientGone),
+            Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Reason::Internal),
+        }
+    }
+
+    /// What the client may read of it: nothing that names files of this machine.
+    #[must_use]
+    pub fn public_detail(&self) -> Option<String> {
+        match self {
+            Error::Call(Failure::Start(_) | Failure::Load(_) | Failure::Protocol(_))
+            | Error::UpstreamConnect { .. }
+            | Error::UpstreamReset { .. } => None,
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+fn status_of(failure: &Failure) -> StatusCode {
+    match failure {
+        Failure::Start(_) | Failure::Load(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Crash { .. }
+        | Failure::Exit(_)
+        | Failure::Protocol(_)
+        | Failure::ReplyTooLarge(_) => StatusCode::BAD_GATEWAY,
+        Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+        Failure::Cancelled => client_closed_request(),
+    }
+}
+
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_status() {
+        let rows = [
+            (Error::NoRoute, 404, "no_route"),
+            (Error::BodyTooLarge(1), 413, "body_too_large"),
+            (Error::Timeout(Duration::from_secs(1)), 504, "timeout"),
+            (Error::Call(Failure::Timeout(Duration::from_secs(1))), 504, "timeout"),
+            (Error::Call(Failure::Crash { signal: "SIGSEGV".into() }), 502, "crash"),
+            (Error::Call(Failure::Load("x".into())), 503, "load_failed"),
+            (Error::Call(Failure::Cancelled), 499, "client_gone"),
+            (Error::ClientGone, 499, "client_gone"),
+        ];
+        for (error, status, reason) in rows {
+            let (actual, word) = error.status_and_reason();
+            assert_eq!((actual.as_u16(), word.as_str()), (status, reason));
+        }
+    }
+
+    #[test]
+    fn files_of_this_machine_stay_private() {
+        let secret = Error::Call(Failure::Load("/opt/secret/libx.so: not found".into()));
+        assert_eq!(secret.public_detail(), None);
+        assert!(Error::NoRoute.public_detail().is_some());
+    }
+}

@@ -1,0 +1,129 @@
+//! Headers between client and upstream: what belongs to one connection stays there, who asked is told anew.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::Authority;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TE,
+    TRAILER,
+    UPGRADE,
+    HTTP2_SETTINGS,
+    PROXY_AUTHORIZATION,
+    PROXY_AUTHENTICATE,
+];
+
+/// Removes what belongs to one connection (RFC 9110 section 7.6.1), in either direction. The framing is hyper's own.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    for name in listed_in_connection(headers) {
+        if ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    headers.remove(TRANSFER_ENCODING);
+}
+
+fn listed_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    let tokens = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    tokens.filter_map(|token| token.trim().parse().ok()).collect()
+}
+
+/// Tells the upstream who asked: `X-Forwarded-For`, `-Proto`, `-Host`. What the client says of itself goes on only
+/// when it is trusted; then its own address is added to the list.
+pub fn forward(
+    headers: &mut HeaderMap,
+    peer: Option<IpAddr>,
+    is_trusted: bool,
+    host: Option<HeaderValue>,
+) {
+    let client = peer.and_then(|peer| HeaderValue::from_str(&peer.to_canonical().to_string()).ok());
+    if !is_trusted {
+        for name in [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP] {
+            headers.remove(name);
+        }
+    }
+    if let Some(client) = client {
+        headers.append(X_FORWARDED_FOR, client);
+    }
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if let (Some(host), false) = (host, headers.contains_key(X_FORWARDED_HOST)) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// Makes `Host` what the client asked for: HTTP/2 has it in `:authority` (RFC 9113 section 8.3.1).
+pub fn set_host(headers: &mut HeaderMap, authority: Option<&Authority>) {
+    if let Some(host) = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        headers.insert(HOST, host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+        let rows = rows.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        });
+        let mut map = HeaderMap::new();
+        rows.for_each(|(name, value)| drop(map.append(name, value)));
+        map
+    }
+
+    #[test]
+    fn what_connection_lists_is_removed_but_never_the_framing() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret , host"),
+            ("x-secret", "1"),
+            ("host", "a"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("host", "a"), ("accept", "*/*")]));
+    }
+
+    #[test]
+    fn a_stranger_cannot_say_who_it_is() {
+        let forged = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6")];
+        let peer = Some("10.0.0.1".parse().unwrap());
+        let mut headers = map(&forged);
+        forward(&mut headers, peer, false, Some(HeaderValue::from_static("h")));
+        assert_eq!(
+            headers,
+            map(&[
+                ("x-forwarded-for", "10.0.0.1"),
+                ("x-forwarded-proto", "http"),
+                ("x-forwarded-host", "h")
+            ])
+        );
+        let mut headers = map(&forged);
+        forward(&mut headers, peer, true, None);
+        let list: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        assert_eq!(list, ["6.6.6.6", "10.0.0.1"]);
+    }
+}

@@ -1,0 +1,106 @@
+//! The answers that the proxy makes itself: `application/problem+json` (RFC 9457) with `Proxy-Status` (RFC 9209).
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::call::{Reason, RequestId};
+use crate::handler::{Body, Error, Response};
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Seconds until a refused client may come again.
+const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    request_id: String,
+}
+
+/// The answer to a request that failed with `error`.
+#[must_use]
+pub fn response(error: &Error, id: RequestId) -> Response {
+    let (status, reason) = error.status_and_reason();
+    let problem = Problem {
+        r#type: format!("urn:cofferdam:problem:{reason}"),
+        title: reason.title(),
+        status: status.as_u16(),
+        reason: reason.as_str(),
+        detail: error.public_detail(),
+        request_id: id.to_string(),
+    };
+    let mut text = serde_json::to_string(&problem).unwrap_or_default();
+    text.push('\n');
+    let mut response = Response::new(Body::full(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(PROXY_STATUS, proxy_status(reason));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, COME_AGAIN);
+    }
+    response
+}
+
+/// `cofferdam; error=TYPE; details="REASON"`: both are words from closed lists.
+fn proxy_status(reason: Reason) -> HeaderValue {
+    let text = format!("cofferdam; error={}; details=\"{reason}\"", error_type(reason));
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("cofferdam"))
+}
+
+/// The proxy error type of RFC 9209 section 2.3.
+fn error_type(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NoRoute => "destination_not_found",
+        Reason::BadRequest
+        | Reason::BadArgument
+        | Reason::HeadTimeout
+        | Reason::BodyTimeout
+        | Reason::BodyTooLarge
+        | Reason::HeadTooLarge
+        | Reason::ClientGone => "http_request_error",
+        Reason::QueueFull | Reason::QueueTimeout => "connection_limit_reached",
+        Reason::Draining
+        | Reason::StartFailed
+        | Reason::LoadFailed
+        | Reason::UpstreamConnect => "destination_unavailable",
+        Reason::Crash | Reason::Exit | Reason::UpstreamReset => "connection_terminated",
+        Reason::Protocol => "http_protocol_error",
+        Reason::ReplyTooLarge => "http_response_body_size",
+        Reason::Failed => "proxy_internal_response",
+        Reason::Timeout | Reason::UpstreamTimeout => "http_response_timeout",
+        Reason::Internal => "proxy_internal_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_why_in_every_place() {
+        let error = Error::QueueFull { function: "f".into(), slots: 1, length: 2 };
+        let response = response(&error, RequestId::next());
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(
+            response.headers()["proxy-status"],
+            "cofferdam; error=connection_limit_reached; details=\"queue_full\""
+        );
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+
+    #[test]
+    fn every_reason_makes_a_valid_header() {
+        for reason in Reason::ALL {
+            assert!(proxy_status(*reason).to_str().unwrap().contains(reason.as_str()));
+        }
+    }
+}
