@@ -36,10 +36,8 @@ fn values(
     body: Bytes,
 ) -> Result<Vec<Value>, Error> {
     let value = |wanted: &Wanted| {
-        argument(wanted, head, context, &body).map_err(|problem| Error::BadArgument {
-            argument: wanted.parameter.clone(),
-            problem,
-        })
+        argument(wanted, head, context, &body)
+            .map_err(|problem| Error::BadArgument { argument: wanted.parameter.clone(), problem })
     };
     bound.inputs.iter().map(value).collect()
 }

@@ -150,10 +150,7 @@ fn content(value: Value, bound: &Bound) -> (Vec<u8>, Option<HeaderValue>) {
 }
 
 /// A handler's head is hostile: the framing is the proxy's, and so is what belongs to the connection.
-fn streaming(
-    status: u16,
-    headers: Vec<(Vec<u8>, Vec<u8>)>,
-) -> Result<http::Response<()>, Error> {
+fn streaming(status: u16, headers: Vec<(Vec<u8>, Vec<u8>)>) -> Result<http::Response<()>, Error> {
     let broken = |what: &str| Error::Call(Failure::Protocol(what.to_owned()));
     let mut response = http::Response::new(());
     *response.status_mut() = match StatusCode::from_u16(status) {
@@ -235,7 +232,8 @@ mod tests {
 
     #[test]
     fn timing_adds_up_in_print() {
-        let accounting = Accounting { queue_ns: 1_000_000, wall_ns: 2_500_000, ..Default::default() };
+        let accounting =
+            Accounting { queue_ns: 1_000_000, wall_ns: 2_500_000, ..Default::default() };
         let text = server_timing(&accounting);
         let text = text.to_str().unwrap();
         assert!(text.starts_with("queue;dur=1.000000, "), "{text}");

@@ -85,9 +85,9 @@ mod tests {
     use super::*;
 
     fn map(rows: &[(&'static str, &'static str)]) -> HeaderMap {
-        let rows = rows.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let rows = rows
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut map = HeaderMap::new();
         rows.for_each(|(name, value)| drop(map.append(name, value)));
         map

@@ -67,10 +67,9 @@ fn error_type(reason: Reason) -> &'static str {
         | Reason::HeadTooLarge
         | Reason::ClientGone => "http_request_error",
         Reason::QueueFull | Reason::QueueTimeout => "connection_limit_reached",
-        Reason::Draining
-        | Reason::StartFailed
-        | Reason::LoadFailed
-        | Reason::UpstreamConnect => "destination_unavailable",
+        Reason::Draining | Reason::StartFailed | Reason::LoadFailed | Reason::UpstreamConnect => {
+            "destination_unavailable"
+        }
         Reason::Crash | Reason::Exit | Reason::UpstreamReset => "connection_terminated",
         Reason::Protocol => "http_protocol_error",
         Reason::ReplyTooLarge => "http_response_body_size",

@@ -60,11 +60,11 @@ impl Shared {
         let outgoing = self.outgoing(request)?;
         let sent = Instant::now();
         let limit = self.upstream.response_timeout;
-        let answer = match timeout(limit.unwrap_or(Duration::MAX), self.pool.request(outgoing)).await
-        {
-            Ok(answer) => answer.map_err(|problem| self.explain(&problem))?,
-            Err(_) => return Err(self.too_slow(limit)),
-        };
+        let answer =
+            match timeout(limit.unwrap_or(Duration::MAX), self.pool.request(outgoing)).await {
+                Ok(answer) => answer.map_err(|problem| self.explain(&problem))?,
+                Err(_) => return Err(self.too_slow(limit)),
+            };
         let waited = sent.elapsed();
         let (mut head, incoming) = answer.into_parts();
         strip_hop_by_hop(&mut head.headers);
@@ -74,7 +74,10 @@ impl Shared {
         Ok(response)
     }
 
-    fn outgoing(&self, request: Request) -> Result<http::Request<crate::handler::RequestBody>, Error> {
+    fn outgoing(
+        &self,
+        request: Request,
+    ) -> Result<http::Request<crate::handler::RequestBody>, Error> {
         let Request { mut head, body, context } = request;
         strip_hop_by_hop(&mut head.headers);
         set_host(&mut head.headers, head.uri.authority());

@@ -1,0 +1,262 @@
+//! The file as it is written: flat mirrors of its tables, each key optional, each value with its place.
+//! What is read here has the right type; whether it makes sense is for the floor above.
+
+mod environment;
+mod later;
+mod literal;
+mod read;
+mod section;
+
+use std::time::Duration;
+
+use section::mirror;
+pub(crate) use later::{Later, WORDS_LATER};
+pub(crate) use literal::{Binding, Literal};
+pub(crate) use read::{Field, Item, Named, Off, Read, Size, field};
+pub(crate) use section::{Section, closest, list};
+
+pub use section::Key;
+
+use crate::config::source::Source;
+
+mirror! {
+    /// The top of the file.
+    [""] File {
+        /// Where to accept: "HOST:PORT", ":PORT" or "unix:PATH". The listener is named `http`.
+        "listen" listen: String;
+        /// The app that everything else goes to: "http://HOST:PORT", "unix:PATH", or the NAME of an [upstreams.NAME]. Stands for a route `prefix = "/"` named `upstream`.
+        "upstream" upstream: String;
+        /// Accepting connections.
+        "server" server: Server;
+        /// The operator's listener: metrics and health.
+        "admin" admin: Admin;
+        /// Apps that routes proxy to.
+        "upstreams" upstreams: Named<Upstream>;
+        /// What functions say that do not say otherwise.
+        "defaults" defaults: Function;
+        /// Functions of C libraries, each call in a process of its own.
+        "functions" functions: Named<Function>;
+        /// The routing rules. Their order means nothing: the more specific rule wins.
+        "routes" routes: Vec<Field<Route>>;
+        /// Where the time of calls goes.
+        "accounting" accounting: Accounting;
+        /// What is logged, and how.
+        "log" log: Log;
+    }
+
+    /// Accepting connections.
+    ["server"] Server {
+        /// Event loops; 0 means one for each core.
+        "workers" workers: i64 = "0";
+        /// Client connections at once, all listeners together.
+        "max_connections" max_connections: i64 = "16384";
+        /// To receive a request's whole head; else 408 `head_timeout`.
+        "header_timeout" header_timeout: Off<Duration> = "\"10s\"";
+        /// How long a keep-alive connection may be without a request.
+        "idle_timeout" idle_timeout: Off<Duration> = "\"75s\"";
+        /// Between two reads of a request's body; else 408 `body_timeout`.
+        "body_timeout" body_timeout: Off<Duration> = "\"30s\"";
+        /// What still runs this long after a SIGTERM is cut.
+        "drain_timeout" drain_timeout: Duration = "\"30s\"";
+        /// The largest head of a request, from 8KiB; else 431 `head_too_large`.
+        "max_header_size" max_header_size: Size = "\"64KiB\"";
+        /// The largest body of a request; else 413 `body_too_large`.
+        "max_body_size" max_body_size: Off<Size> = "\"8MiB\"";
+        /// Addresses ("10.0.0.7") and networks ("10.0.0.0/8") whose X-Forwarded-* are believed.
+        "trusted_proxies" trusted_proxies: Vec<Field<String>> = "[]";
+        /// More places to accept at.
+        "listeners" listeners: Vec<Field<Listener>>;
+    }
+
+    /// One more place to accept at.
+    ["server.listeners"] Listener {
+        /// Its name in logs.
+        "name" name: String;
+        /// "HOST:PORT", ":PORT" or "unix:PATH".
+        "address" address: String;
+    }
+
+    /// The operator's listener.
+    ["admin"] Admin {
+        /// "HOST:PORT", ":PORT" or "unix:PATH". Where none is written and the default is taken, a free port will do.
+        "address" address: Off<String> = "\"127.0.0.1:9180\"";
+    }
+
+    /// An app that routes proxy to.
+    ["upstreams.NAME"] Upstream {
+        /// "http://HOST:PORT" or "unix:PATH".
+        "url" url: String;
+        /// Of one connect; else 502 `upstream_connect`.
+        "connect_timeout" connect_timeout: Off<Duration> = "\"5s\"";
+        /// From the request sent to the answer's head; else 504 `upstream_timeout`.
+        "response_timeout" response_timeout: Off<Duration> = "\"60s\"";
+        /// How long a pooled connection may be idle: keep it below the app's own keep-alive time.
+        "idle_timeout" idle_timeout: Off<Duration> = "\"4s\"";
+    }
+
+    /// A function of a C library.
+    ["functions.NAME"] Function {
+        /// The shared library. With a `/` a path, relative to the file's folder; without, looked up as dlopen(3) does.
+        "library" library: String;
+        /// The C declaration, pasted from the header. Exactly one of prototype and handler.
+        "prototype" prototype: String;
+        /// The symbol of a handler of `cofferdam.h`: int SYMBOL(cof_request *, cof_response *).
+        "handler" handler: String;
+        /// Where each parameter of the prototype comes from.
+        "arguments" arguments: Named<Binding>;
+        /// Which return values are a success, as "== 0" or ">= 0"; all, if not written.
+        "success" success: String;
+        /// How a success is answered.
+        "response" response: Response;
+        /// How a return that is no success is answered.
+        "failure" failure: Failure;
+        /// How calls run.
+        "mode" mode: String = "\"process\"";
+        /// How the process of a call is made.
+        "spawn" spawn: String = "\"exec\"";
+        /// Calls at once.
+        "max_concurrency" max_concurrency: i64 = "32";
+        /// Who waits when all slots are taken.
+        "queue" queue: Queue;
+        /// Processes started ahead, library loaded, each for one call.
+        "spares" spares: Off<i64> = "2";
+        /// Of the call itself; then the client has its 504 and the process group its SIGTERM.
+        "timeout" timeout: Off<Duration> = "\"30s\"";
+        /// From SIGTERM to SIGKILL; "off" kills at once.
+        "kill_grace" kill_grace: Off<Duration> = "\"1s\"";
+        /// What becomes of a call whose client left: kill or finish.
+        "on_disconnect" on_disconnect: String = "\"kill\"";
+    }
+
+    /// Where one parameter comes from, or goes to.
+    ["functions.NAME.arguments.PARAMETER"] Argument {
+        /// The first query parameter of this name, percent-decoded.
+        "query" query: String;
+        /// The `{name}` of the route's path, percent-decoded.
+        "path" path: String;
+        /// The header of this name.
+        "header" header: String;
+        /// A constant. A bare number or boolean is one as well.
+        "const" constant: Literal;
+        /// Taken where the request has none; without it that is a 400. Beside query, path and header.
+        "default" default: Literal;
+        /// The length of this other parameter: by value going in; by pointer, of a buffer, coming out.
+        "len" len: String;
+        /// Zeroed memory of this size that the function fills.
+        "buffer" buffer: Size;
+    }
+
+    /// How a success is answered.
+    ["functions.NAME.response"] Response {
+        /// "return", or the parameter that holds the answer.
+        "body" body: String = "\"return\"";
+        /// Else by the body: JSON for a number, text for a string, octet-stream for a buffer.
+        "content_type" content_type: String;
+        /// 200 to 599.
+        "status" status: i64 = "200";
+    }
+
+    /// How a return that is no success is answered.
+    ["functions.NAME.failure"] Failure {
+        /// 400 to 599.
+        "status" status: i64 = "500";
+    }
+
+    /// Who waits when all slots are taken.
+    ["functions.NAME.queue"] Queue {
+        /// Calls that wait at once; else 503 `queue_full`.
+        "length" length: Off<i64> = "100";
+        /// How long one waits; else 503 `queue_timeout`.
+        "timeout" timeout: Off<Duration> = "\"5s\"";
+        /// Who is next: fifo (who waited longest) or lifo (who came last).
+        "order" order: String = "\"fifo\"";
+    }
+
+    /// One routing rule: what it matches, and exactly one of call, handler, proxy and respond.
+    ["routes"] Route {
+        /// The metric label, [a-z0-9][a-z0-9_-]*; else made from the path.
+        "name" name: String;
+        /// "api.example.com" or "*.example.com"; any, if not written.
+        "host" host: String;
+        /// Exact, or a pattern: {id} is one segment, {*rest} the rest. Exactly one of path and prefix.
+        "path" path: String;
+        /// Whole segments: "/v1" matches /v1 and /v1/x, not /v10.
+        "prefix" prefix: String;
+        /// Any, if not written.
+        "methods" methods: Vec<Field<String>>;
+        /// Headers that must be present with this value.
+        "headers" headers: Named<String>;
+        /// A function by NAME, or "LIBRARY:SYMBOL" for an int SYMBOL(void).
+        "call" call: String;
+        /// A function with a handler by NAME, or "LIBRARY:SYMBOL" for a handler of `cofferdam.h`.
+        "handler" handler: String;
+        /// An upstream by NAME, or its URL.
+        "proxy" proxy: String;
+        /// A fixed answer.
+        "respond" respond: Respond;
+        /// From the head's arrival to the head of the answer: queue, start and call together; else 504 `timeout`.
+        "timeout" timeout: Off<Duration> = "\"60s\"";
+    }
+
+    /// A fixed answer.
+    ["routes.respond"] Respond {
+        /// 200 to 599.
+        "status" status: i64 = "200";
+        /// Sent as it stands.
+        "body" body: String = "\"\"";
+        /// Its media type.
+        "content_type" content_type: String = "\"text/plain; charset=utf-8\"";
+    }
+
+    /// Where the time of calls goes.
+    ["accounting"] Accounting {
+        /// A call that runs longer than this is sampled, and again after each such time.
+        "interval" interval: Duration = "\"20ms\"";
+        /// An event loop held longer than this counts as stalled.
+        "stall_after" stall_after: Duration = "\"100ms\"";
+    }
+
+    /// What is logged, and how.
+    ["log"] Log {
+        /// The least serious event: error, warn, info, debug or trace.
+        "level" level: String = "\"info\"";
+        /// auto (text on a terminal, else JSON), text or json.
+        "format" format: String = "\"auto\"";
+        /// A line for each request.
+        "access" access: Access;
+    }
+
+    /// A line for each request.
+    ["log.access"] Access {
+        /// off, text or json.
+        "format" format: String = "\"off\"";
+    }
+}
+
+/// Every key of the file, in the order of the reference.
+#[must_use]
+pub fn keys() -> Vec<Key> {
+    let sections = [
+        File::keys(),
+        Server::keys(),
+        Listener::keys(),
+        Admin::keys(),
+        Upstream::keys(),
+        Function::keys(),
+        Argument::keys(),
+        Response::keys(),
+        Failure::keys(),
+        Queue::keys(),
+        Route::keys(),
+        Respond::keys(),
+        Accounting::keys(),
+        Log::keys(),
+        Access::keys(),
+    ];
+    sections.into_iter().flatten().collect()
+}
+
+/// Reads the whole file.
+pub(crate) fn read(table: &toml::de::DeTable<'_>, source: &mut Source<'_>) -> File {
+    section::read_table(table, source)
+}
