@@ -5,3 +5,5 @@
 
 #[macro_use]
 mod support;
+
+mod house;
