@@ -13,6 +13,7 @@ pub mod load;
 pub mod metrics;
 pub mod place;
 pub mod process;
+pub mod quiet;
 pub mod running;
 pub mod upstream;
 

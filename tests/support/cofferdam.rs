@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use super::metrics::Scrape;
 use super::place::Place;
 use super::process::{self, Process};
+use super::quiet::{self, Shared};
 use super::running::Running;
 
 /// To print `ready`.
@@ -86,6 +87,7 @@ pub struct Cofferdam {
     listeners: Vec<(String, Place)>,
     config: PathBuf,
     _folder: tempfile::TempDir,
+    _shared: Shared,
 }
 
 impl Cofferdam {
@@ -105,6 +107,7 @@ impl Cofferdam {
 
     #[track_caller]
     fn launch(command: Command, config: PathBuf, folder: tempfile::TempDir) -> Self {
+        let shared = quiet::share();
         let running = Running::spawn(command);
         if !running.wait_for_line(START, |line| line == "ready") {
             panic!(
@@ -114,7 +117,7 @@ impl Cofferdam {
             );
         }
         let listeners = running.stdout().iter().filter_map(|line| listening(line)).collect();
-        Self { running, listeners, config, _folder: folder }
+        Self { running, listeners, config, _folder: folder, _shared: shared }
     }
 
     /// Where the listener of this name accepts.
