@@ -219,17 +219,22 @@ impl Cofferdam {
     /// SIGTERM, then its exit status.
     ///
     /// # Panics
-    /// As [`Cofferdam::wait`].
+    /// As [`Cofferdam::wait`], and where a process that it started lives on.
     #[track_caller]
     pub fn stop(mut self) -> ExitStatus {
+        let below = process::descendants(self.pid());
         self.signal(Signal::TERM);
-        self.wait(STOP)
+        let status = self.wait(STOP);
+        process::no_process_left(&below, FOLLOW);
+        status
     }
 }
 
 impl Drop for Cofferdam {
     fn drop(&mut self) {
-        let below = process::descendants(self.pid());
+        // Once it is reaped its id may be another's.
+        let runs = self.running.wait(Duration::ZERO).is_none();
+        let below = if runs { process::descendants(self.pid()) } else { Vec::new() };
         self.running.kill();
         if std::thread::panicking() {
             eprintln!("standard error of cofferdam: {:#?}", self.running.stderr());
