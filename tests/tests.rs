@@ -1,1 +1,10 @@
+//! All integration tests, one program: it links once, and its tests share one harness.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by panicking")]
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+
+#[macro_use]
+mod support;
+
+mod house;
+mod origin;

@@ -1,0 +1,175 @@
+//! What Cofferdam was made for, as it happens: Flask, gunicorn and gevent from PyPI, a C library that sleeps, siege as the clients.
+//! Skipped with a reason where siege or Python's packages are missing; in CI they must be there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::load::{Times, meanwhile};
+use crate::support::running::Running;
+use crate::support::{Cofferdam, Place, http, process, quiet};
+
+const CLIENTS: u32 = 10;
+
+#[test]
+fn on_the_apps_own_loop_blocking_calls_wait_for_each_other_and_hold_everybody() {
+    let Some(python) = tools() else { return };
+    let app = App::start(&python);
+    let place = app.place.clone();
+    let (siege, fast) = siege_and_fast(&place, &place, Duration::from_millis(100));
+    assert_eq!((siege.answered, siege.failed), (CLIENTS, 0));
+    assert!(siege.elapsed >= Duration::from_secs(18), "the cause is gone: {siege:?}");
+    assert!(fast.max() > Duration::from_secs(1), "nobody was held: {fast:?}");
+}
+
+#[test]
+fn behind_cofferdam_they_run_at_once_and_hold_nobody() {
+    let Some(python) = tools() else { return };
+    let _alone = quiet::alone();
+    let app = App::start(&python);
+    let cofferdam = Cofferdam::start(&format!(
+        "upstream = \"{}\"\n\n[[routes]]\npath = \"/sleep\"\ncall = \"{}:main\"\n",
+        app.place.url(),
+        app.library.display(),
+    ));
+    let place = Place::Tcp(cofferdam.addr());
+    assert_eq!(http::get(&place, "/fast").text(), "fast\n");
+    let (siege, fast) = siege_and_fast(&place, &place, Duration::from_millis(10));
+    assert_eq!((siege.answered, siege.failed), (CLIENTS, 0));
+    assert!(siege.elapsed <= Duration::from_millis(2300), "{siege:?}");
+    assert!(fast.max() < Duration::from_millis(50), "somebody was held: {fast:?}");
+}
+
+/// Python with the app's packages, where siege is installed as well.
+fn tools() -> Option<PathBuf> {
+    let reason = match (python(), siege_is_installed()) {
+        (Some(python), true) => return Some(python),
+        (None, _) => {
+            "no Python with Flask, gunicorn and gevent; .ci/run makes one in target/origin-venv"
+        }
+        (_, false) => "siege is not installed",
+    };
+    assert!(std::env::var_os("CI").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
+    None
+}
+
+fn python() -> Option<PathBuf> {
+    let made = || package("target/origin-venv/bin/python");
+    let python = std::env::var_os("COFFERDAM_ORIGIN_PYTHON").map_or_else(made, PathBuf::from);
+    let probe = Command::new(&python).args(["-c", "import flask, gunicorn, gevent"]).output();
+    probe.is_ok_and(|output| output.status.success()).then_some(python)
+}
+
+/// Looked for, not run: each run writes to its home.
+fn siege_is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join("siege").is_file())
+}
+
+fn package(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The origin's app with its one worker.
+struct App {
+    gunicorn: Running,
+    place: Place,
+    library: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl App {
+    fn start(python: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let library = sleep_library(folder.path());
+        let mut command = Command::new(python);
+        command
+            .args(["-B", "-m", "gunicorn", "-k", "gevent", "-w", "1", "-b", "127.0.0.1:0"])
+            .args(["--no-control-socket", "--chdir"])
+            .arg(package("tests/origin"))
+            .arg("app:app")
+            .env("ORIGIN_SLEEP", &library)
+            .env("HOME", folder.path());
+        let gunicorn = Running::spawn(command);
+        let listens = |line: &str| line.contains("Listening at: ");
+        let bound = Duration::from_secs(30);
+        assert!(gunicorn.wait_for_error_line(bound, listens), "{:#?}", gunicorn.stderr());
+        let place = gunicorn
+            .stderr()
+            .iter()
+            .find_map(|line| Place::parse(line.split_once("Listening at: ")?.1.split(' ').next()?));
+        let app = Self { gunicorn, place: place.unwrap(), library, _folder: folder };
+        assert_eq!(http::get(&app.place, "/fast").status, 200);
+        app
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let below = process::descendants(self.gunicorn.pid());
+        process::signal_pid(self.gunicorn.pid(), Signal::TERM);
+        self.gunicorn.wait(Duration::from_secs(5));
+        below.iter().for_each(|process| process.signal(Signal::KILL));
+    }
+}
+
+/// The package's own example, or the same built here.
+fn sleep_library(folder: &Path) -> PathBuf {
+    if let Some(examples) = option_env!("COFFERDAM_EXAMPLES") {
+        return Path::new(examples).join("libsleep.so");
+    }
+    let (source, library) = (folder.join("sleep.c"), folder.join("libsleep.so"));
+    std::fs::write(&source, "#include <unistd.h>\nint main(void) { sleep(2); return 0; }\n")
+        .unwrap();
+    let cc = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    assert!(cc.unwrap().success());
+    library
+}
+
+/// What siege saw.
+#[derive(Debug)]
+struct Siege {
+    answered: u32,
+    failed: u32,
+    elapsed: Duration,
+}
+
+/// [`CLIENTS`] ask for `/sleep` once and at once; meanwhile one asks for `/fast` again and again.
+fn siege_and_fast(slow: &Place, fast: &Place, gap: Duration) -> (Siege, Times) {
+    let url = format!("{}/sleep", slow.url());
+    let probe = || {
+        let response = http::get(fast, "/fast");
+        assert_eq!(response.status, 200);
+        response.elapsed
+    };
+    let (siege, fast) = meanwhile(gap, move || siege(&url), probe);
+    (siege, Times::of(fast))
+}
+
+/// siege 4: its settings in a file of ours, its home in a folder of ours, its report as JSON.
+fn siege(url: &str) -> Siege {
+    let home = tempfile::tempdir().unwrap();
+    let settings = home.path().join("siegerc");
+    let text = "verbose = false\njson_output = true\nshow-logfile = false\nlogging = false\n\
+                parser = false\nconnection = close\ndelay = 0.0\ntimeout = 60\n";
+    std::fs::write(&settings, text).unwrap();
+    let output = Command::new("siege")
+        .env("HOME", home.path())
+        .arg("-R")
+        .arg(&settings)
+        .args(["-c", &CLIENTS.to_string(), "-r", "1", url])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report = text.find('{').and_then(|at| serde_json::from_str(&text[at..]).ok());
+    let report: serde_json::Value = report.unwrap_or_else(|| panic!("{output:?}"));
+    let number = |key: &str| report[key].as_f64().unwrap_or_else(|| panic!("no {key}: {report}"));
+    Siege {
+        answered: number("successful_transactions") as u32,
+        failed: number("failed_transactions") as u32,
+        elapsed: Duration::from_secs_f64(number("elapsed_time")),
+    }
+}

@@ -1,0 +1,23 @@
+//! The ground that tests stand on: the real program on port 0, a fake upstream, a raw HTTP client, and a look at processes.
+//! Nothing here sleeps: tests wait for the event itself, or poll with [`eventually!`].
+
+#![allow(dead_code, unused_imports, reason = "the ground is laid ahead of its callers")]
+
+#[macro_use]
+pub mod wait;
+
+pub mod answer;
+pub mod cofferdam;
+pub mod http;
+pub mod load;
+pub mod metrics;
+pub mod place;
+pub mod process;
+pub mod quiet;
+pub mod running;
+pub mod upstream;
+
+pub use answer::Answer;
+pub use cofferdam::Cofferdam;
+pub use place::Place;
+pub use upstream::Upstream;
