@@ -133,8 +133,8 @@ fn client_side(problem: &legacy::Error) -> Option<Error> {
     })
 }
 
-fn chain<'a>(problem: &'a legacy::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(problem.source(), |cause| cause.source())
+fn chain(problem: &legacy::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(problem.source(), |&cause| cause.source())
 }
 
 fn root(problem: &legacy::Error) -> &(dyn StdError + 'static) {
