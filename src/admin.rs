@@ -1,1 +1,149 @@
-//! admin.
+//! The operator's side: metrics and health, on a thread and a runtime of its own, so that it answers when the event
+//! loops are saturated. Encoding happens here, never on an event loop.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+
+use crate::config::Listener;
+use crate::layer::admission::Gate;
+use crate::server::connection::Stream;
+use crate::server::listener::{BindError, Bound};
+use crate::telemetry::Metrics;
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// Of Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const INDEX: &str = "/metrics  for Prometheus\n/livez    200 while the process runs\n/readyz   200 while it takes requests, 503 while it drains\n";
+
+/// What the operator may ask about.
+pub struct Admin {
+    /// Encoded on request.
+    pub metrics: Metrics,
+    /// Brought up to now before.
+    pub gates: Vec<Arc<Gate>>,
+    /// True while the proxy takes no new requests.
+    pub draining: watch::Receiver<bool>,
+}
+
+impl Admin {
+    /// Listens and answers on the thread `admin`, until the process ends. Returns the address as a URL.
+    ///
+    /// # Errors
+    /// The address cannot be listened at, or no thread can be started.
+    pub async fn start(self, listener: Listener) -> Result<String, AdminError> {
+        let (report, bound) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("admin".into()).spawn(move || {
+            runtime.block_on(async move {
+                match Bound::bind(&listener) {
+                    Ok(socket) => {
+                        let _starter_left = report.send(Ok(socket.url()));
+                        Arc::new(self).serve(socket).await;
+                    }
+                    Err(problem) => drop(report.send(Err(problem))),
+                }
+            });
+        })?;
+        let ended = |_| AdminError::Io(io::Error::other("the admin thread has ended"));
+        Ok(bound.await.map_err(ended)???)
+    }
+
+    async fn serve(self: Arc<Self>, socket: Bound) {
+        loop {
+            match socket.accept().await {
+                Ok(stream) => drop(tokio::spawn(Arc::clone(&self).connection(stream))),
+                Err(problem) => {
+                    tracing::warn!("an admin connection could not be accepted: {problem}");
+                    sleep(BACK_OFF).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: Stream) {
+        match stream {
+            Stream::Tcp(stream, _) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.http(stream).await,
+                Err(problem) => tracing::warn!("an admin connection failed: {problem}"),
+            },
+            Stream::Unix(stream) => match UnixStream::from_std(stream) {
+                Ok(stream) => self.http(stream).await,
+                Err(problem) => tracing::warn!("an admin connection failed: {problem}"),
+            },
+        }
+    }
+
+    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: Arc<Self>, stream: S) {
+        let service = service_fn(|request| {
+            let answer = self.answer(&request);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let _client_errors_are_its_own = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+
+    fn answer(&self, request: &http::Request<Incoming>) -> Response<Full<Bytes>> {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read only: use GET\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match request.uri().path() {
+            "/metrics" => self.scrape(),
+            "/livez" => text(StatusCode::OK, "alive\n"),
+            "/readyz" if *self.draining.borrow() => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+            }
+            "/readyz" => text(StatusCode::OK, "ready\n"),
+            "/" => text(StatusCode::OK, INDEX),
+            _ => text(StatusCode::NOT_FOUND, INDEX),
+        }
+    }
+
+    fn scrape(&self) -> Response<Full<Bytes>> {
+        self.gates.iter().for_each(|gate| gate.refresh());
+        let mut response = Response::new(Full::new(Bytes::from(self.metrics.encode())));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
+        response
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
+    response
+}
+
+/// Why there is no admin listener.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Its address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Its thread or runtime.
+    #[error("the admin thread cannot be started: {0}")]
+    Io(#[from] io::Error),
+}

@@ -1,1 +1,53 @@
-//! app.
+//! The composition root: commands, and the program that `run` starts.
+
+pub mod call;
+pub mod check;
+pub mod cli;
+pub mod explain;
+pub mod logging;
+pub mod run;
+pub mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What ended a command.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration, with the whole report.
+    #[error("{0}")]
+    Config(String),
+    /// Something of this machine.
+    #[error("{0}")]
+    Runtime(String),
+}
+
+impl AppError {
+    /// 78 (EX_CONFIG of `sysexits.h(3head)`) or 1.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            AppError::Config(_) => ExitCode::from(78),
+            AppError::Runtime(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Of anything that says what is wrong.
+    pub fn runtime(problem: impl std::fmt::Display) -> Self {
+        AppError::Runtime(problem.to_string())
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let told = error.to_string();
+            eprintln!("{}", told.trim_end());
+            error.exit_code()
+        }
+    }
+}

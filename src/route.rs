@@ -1,1 +1,8 @@
-//! route.
+//! Which route answers a request, and what a route is made of.
+
+pub mod compose;
+pub mod pattern;
+pub mod table;
+
+pub use compose::{Parts, RouteService};
+pub use table::{Table, Target};

@@ -1,1 +1,33 @@
-//! server.
+//! Accepting connections and serving them: one acceptor, several event loops, each with its own routes and pools.
+
+pub mod connection;
+pub mod event_loop;
+pub mod guard;
+pub mod listener;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::route::Parts;
+use crate::telemetry::Metrics;
+
+pub use event_loop::Loops;
+pub use listener::{Bound, accept};
+
+/// What all connections share.
+pub struct Shared {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// What routes are built from.
+    pub parts: Arc<Parts>,
+    /// Where connections are counted.
+    pub metrics: Metrics,
+}
+
+/// How long an accept that failed for want of descriptors or memory waits: no busy loop.
+pub const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Connections of one event loop.
+pub type Load = Arc<AtomicUsize>;

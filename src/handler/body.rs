@@ -15,7 +15,7 @@ use crate::handler::Error;
 
 /// A request's body: at most so many bytes, never silent for too long.
 pub struct RequestBody {
-    incoming: Incoming,
+    incoming: Option<Incoming>,
     limit: Option<u64>,
     received: u64,
     idle: Idle,
@@ -25,7 +25,13 @@ impl RequestBody {
     /// `limit` in bytes and `idle` between two reads; `None`: none.
     #[must_use]
     pub fn new(incoming: Incoming, limit: Option<u64>, idle: Option<Duration>) -> Self {
-        Self { incoming, limit, received: 0, idle: Idle::new(idle) }
+        Self { incoming: Some(incoming), limit, received: 0, idle: Idle::new(idle) }
+    }
+
+    /// No bytes: what is left of a body that was read.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { incoming: None, limit: None, received: 0, idle: Idle::new(None) }
     }
 
     /// The whole body, of at most `cap` bytes.
@@ -61,7 +67,8 @@ impl HttpBody for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.incoming).poll_frame(context) {
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        match Pin::new(incoming).poll_frame(context) {
             Poll::Ready(frame) => {
                 this.idle.rest();
                 Poll::Ready(frame.map(|frame| {
@@ -77,11 +84,11 @@ impl HttpBody for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

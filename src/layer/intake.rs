@@ -1,0 +1,60 @@
+//! Reads and checks what a function is given *before* it waits for a slot: a slow or wrong request costs none.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tower::Service;
+
+use crate::always_ready;
+use crate::config::Function;
+use crate::handler::arguments::{input, needs_body};
+use crate::handler::{Answering, Error, Request, RequestBody, Response};
+
+/// A function's body is held in memory: this bounds it where `max_body_size` is "off".
+const LARGEST_BODY: u64 = 64 * 1024 * 1024;
+
+/// Puts a function's input into the request's context.
+#[derive(Clone)]
+pub struct Intake<S> {
+    inner: S,
+    function: Arc<Function>,
+    needs_body: bool,
+}
+
+impl<S> Intake<S> {
+    /// Of `function`.
+    #[must_use]
+    pub fn new(inner: S, function: Arc<Function>) -> Self {
+        let needs_body = needs_body(&function.entry);
+        Self { inner, function, needs_body }
+    }
+}
+
+impl<S> Service<Request> for Intake<S>
+where
+    S: Service<Request, Response = Response, Error = Error> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Error;
+    type Future = Answering;
+
+    always_ready!();
+
+    fn call(&mut self, mut request: Request) -> Answering {
+        let Self { mut inner, function, needs_body } = self.clone();
+        Box::pin(async move {
+            let body = match needs_body {
+                true => take(&mut request.body).collect(LARGEST_BODY).await?,
+                false => Bytes::new(),
+            };
+            let input = input(&function.entry, &request.head, &request.context, body)?;
+            request.context.input = Some(input);
+            inner.call(request).await
+        })
+    }
+}
+
+fn take(body: &mut RequestBody) -> RequestBody {
+    std::mem::replace(body, RequestBody::empty())
+}

@@ -1,0 +1,205 @@
+//! Counts and times each request of a route, makes an answer of each error, and sees how each answer ends.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use http::Method;
+use prometheus::{Histogram, IntCounter, IntGauge};
+use tower::Service;
+
+use crate::always_ready;
+use crate::call::{Reason, RequestId};
+use crate::handler::body::Ending;
+use crate::handler::{Error, Request, Response, problem};
+use crate::layer::access::{AccessLog, Entry};
+use crate::telemetry::Metrics;
+
+/// The outermost layer of a route: it always has an answer.
+#[derive(Clone)]
+pub struct Observe<S> {
+    inner: S,
+    route: Arc<RouteMeters>,
+}
+
+impl<S> Observe<S> {
+    /// With the handles of the route.
+    #[must_use]
+    pub fn new(inner: S, route: Arc<RouteMeters>) -> Self {
+        Self { inner, route }
+    }
+}
+
+impl<S> Service<Request> for Observe<S>
+where
+    S: Service<Request, Response = Response, Error = Error>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    always_ready!();
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let mut seen = Box::new(Seen::new(Arc::clone(&self.route), &request));
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = match answer.await {
+                Ok(response) => response,
+                Err(error) => seen.refused(&error),
+            };
+            seen.answered(response.status().as_u16());
+            Ok(response.map(|body| body.observed(seen)))
+        })
+    }
+}
+
+/// The metric handles of one route, resolved once.
+pub struct RouteMeters {
+    name: String,
+    metrics: Metrics,
+    in_flight: IntGauge,
+    durations: [Histogram; 4],
+    rejected: Vec<IntCounter>,
+    aborted: [IntCounter; 2],
+    answered: Vec<OnceLock<IntCounter>>,
+    access: Option<AccessLog>,
+}
+
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"];
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// Statuses 200 to 599.
+const CODES: usize = 400;
+
+impl RouteMeters {
+    /// Of the route `name`.
+    #[must_use]
+    pub fn new(name: &str, metrics: &Metrics, access: Option<AccessLog>) -> Arc<Self> {
+        let duration = |class| metrics.http_request_duration.with_label_values(&[name, class]);
+        let rejected = |reason: &Reason| {
+            metrics.http_requests_rejected.with_label_values(&[name, reason.as_str()])
+        };
+        let aborted = |stage| metrics.http_requests_aborted.with_label_values(&[name, stage]);
+        Arc::new(Self {
+            name: name.to_owned(),
+            in_flight: metrics.http_requests_in_flight.with_label_values(&[name]),
+            durations: CLASSES.map(duration),
+            rejected: Reason::ALL.iter().map(rejected).collect(),
+            aborted: ["request", "response"].map(aborted),
+            answered: (0..METHODS.len() * CODES).map(|_| OnceLock::new()).collect(),
+            metrics: metrics.clone(),
+            access,
+        })
+    }
+
+    fn count_answer(&self, method: &Method, status: u16) {
+        let known = METHODS.iter().position(|known| *known == method.as_str());
+        let method = known.unwrap_or(METHODS.len() - 1);
+        let place = method * CODES + usize::from(status.clamp(200, 599) - 200);
+        let counter = self.answered[place].get_or_init(|| {
+            let code = status.to_string();
+            self.metrics.http_requests.with_label_values(&[&self.name, METHODS[method], &code])
+        });
+        counter.inc();
+    }
+
+    fn duration(&self, status: u16) -> &Histogram {
+        &self.durations[usize::from(status / 100).clamp(2, 5) - 2]
+    }
+}
+
+/// One request, from its head to the end of its answer.
+struct Seen {
+    route: Arc<RouteMeters>,
+    id: RequestId,
+    peer: Option<IpAddr>,
+    method: Method,
+    path: String,
+    arrived: Instant,
+    status: Option<u16>,
+    reason: Option<Reason>,
+    is_over: bool,
+}
+
+impl Seen {
+    fn new(route: Arc<RouteMeters>, request: &Request) -> Self {
+        route.in_flight.inc();
+        let path = match route.access {
+            Some(_) => request.head.uri.path().to_owned(),
+            None => String::new(),
+        };
+        Self {
+            id: request.context.id,
+            peer: request.context.peer,
+            method: request.head.method.clone(),
+            path,
+            arrived: request.context.arrived,
+            status: None,
+            reason: None,
+            is_over: false,
+            route,
+        }
+    }
+
+    fn refused(&mut self, error: &Error) -> Response {
+        let (_, reason) = error.status_and_reason();
+        self.reason = Some(reason);
+        self.route.rejected[reason.index()].inc();
+        tracing::debug!(request_id = %self.id, route = self.route.name, %reason, "{error}");
+        problem::response(error, self.id)
+    }
+
+    fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+        self.route.count_answer(&self.method, status);
+    }
+
+    fn write_access_line(&self, is_whole: bool) {
+        let Some(access) = &self.route.access else { return };
+        access.write(&Entry {
+            request_id: self.id.to_string(),
+            peer: self.peer,
+            method: self.method.as_str(),
+            path: &self.path,
+            route: &self.route.name,
+            // Nobody saw a status: the client had left (nginx's word for it).
+            status: self.status.unwrap_or(499),
+            reason: self.reason.map(Reason::as_str),
+            whole: is_whole,
+            seconds: self.arrived.elapsed().as_secs_f64(),
+        });
+    }
+}
+
+impl Ending for Seen {
+    fn ended(&mut self, is_whole: bool) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        // hyper drops the body of an answer to HEAD unread.
+        let is_whole = is_whole || (self.method == Method::HEAD && self.status.is_some());
+        self.route.in_flight.dec();
+        match self.status {
+            None => self.route.aborted[0].inc(),
+            Some(_) if !is_whole => self.route.aborted[1].inc(),
+            Some(_) => {}
+        }
+        if self.status.is_none() {
+            self.reason = Some(Reason::ClientGone);
+            self.route.rejected[Reason::ClientGone.index()].inc();
+        }
+        let duration = self.route.duration(self.status.unwrap_or(499));
+        duration.observe(self.arrived.elapsed().as_secs_f64());
+        self.write_access_line(is_whole);
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.ended(false);
+    }
+}

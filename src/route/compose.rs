@@ -1,0 +1,159 @@
+//! What a route is made of: the one place where layers are put around handlers.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tower::Service;
+
+use crate::config::{Action, Config, Function, Route};
+use crate::executor::{self, Executor};
+use crate::handler::call::Call;
+use crate::handler::proxy::Proxy;
+use crate::handler::respond::Respond;
+use crate::handler::{Error, Request, Response};
+use crate::layer::access::AccessLog;
+use crate::layer::admission::{Admission, Gate};
+use crate::layer::deadline::Deadline;
+use crate::layer::intake::Intake;
+use crate::layer::observe::{Observe, RouteMeters};
+use crate::telemetry::Metrics;
+
+/// A route's whole stack, shared by the connections of one event loop.
+pub type RouteService = Arc<dyn Answers>;
+
+/// A service whose type is forgotten.
+pub trait Answers: Send + Sync {
+    /// Answers a request; there is always an answer.
+    fn answer(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+}
+
+impl<S> Answers for S
+where
+    S: Service<Request, Response = Response, Error = std::convert::Infallible>
+        + Clone
+        + Send
+        + Sync,
+    S::Future: Send + 'static,
+{
+    fn answer(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        let answer = self.clone().call(request);
+        Box::pin(async move {
+            match answer.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        })
+    }
+}
+
+/// What the routes of all event loops share.
+pub struct Parts {
+    metrics: Metrics,
+    access: Option<AccessLog>,
+    trusted: Arc<[IpNet]>,
+    functions: HashMap<String, Isolated>,
+    meters: HashMap<String, Arc<RouteMeters>>,
+}
+
+/// A function at work: who may run it, and how.
+#[derive(Clone)]
+struct Isolated {
+    gate: Arc<Gate>,
+    executor: Arc<dyn Executor>,
+}
+
+/// The label `route` of requests that no route matches; no route can be named so.
+const UNMATCHED: &str = "-";
+
+impl Parts {
+    /// Builds the executors and gates of `config`; spares begin to start on the caller's runtime.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        resources: &executor::Resources,
+        access: Option<AccessLog>,
+    ) -> Self {
+        let metrics = resources.metrics.clone();
+        let isolate = |function: &Arc<Function>| {
+            let gate = Gate::new(Arc::clone(function), &metrics);
+            (
+                function.name.clone(),
+                Isolated { gate, executor: executor::build(function, resources) },
+            )
+        };
+        let names = config.routes.iter().map(|route| route.name.as_str());
+        let meters = names
+            .chain([UNMATCHED])
+            .map(|name| (name.to_owned(), RouteMeters::new(name, &metrics, access.clone())));
+        Self {
+            functions: config.functions.iter().map(isolate).collect(),
+            meters: meters.collect(),
+            trusted: config.server.trusted_proxies.clone().into(),
+            metrics,
+            access,
+        }
+    }
+
+    /// The gates, for the scrape.
+    #[must_use]
+    pub fn gates(&self) -> Vec<Arc<Gate>> {
+        self.functions.values().map(|function| Arc::clone(&function.gate)).collect()
+    }
+
+    /// Ends all spares.
+    pub fn drain(&self) {
+        self.functions.values().for_each(|function| function.executor.drain());
+    }
+
+    /// The stack of one route, for one event loop.
+    ///
+    /// # Errors
+    /// The route names a function that is not configured: a defect, since the configuration is checked.
+    pub fn compose(&self, route: &Route) -> Result<RouteService, Error> {
+        match &route.action {
+            Action::Respond(answer) => Ok(self.finish(route, Respond::new(Arc::clone(answer)))),
+            Action::Proxy(upstream) => {
+                let overhead = self.metrics.http_overhead.with_label_values(&[&route.name]);
+                let proxy = Proxy::new(upstream, Arc::clone(&self.trusted), overhead);
+                Ok(self.finish(route, proxy))
+            }
+            Action::Call(function) => {
+                let isolated = self.functions.get(&function.name);
+                let Isolated { gate, executor } =
+                    isolated.cloned().ok_or(Error::Internal("a route without its function"))?;
+                let call = Call::new(Arc::clone(function), executor);
+                // Slots are scarce: only what is complete and valid waits for one.
+                let admitted = Admission::new(call, gate);
+                Ok(self.finish(route, Intake::new(admitted, Arc::clone(function))))
+            }
+        }
+    }
+
+    fn finish<S>(&self, route: &Route, handler: S) -> RouteService
+    where
+        S: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        // The limit covers the wait for a slot too.
+        let limited = Deadline::new(handler, route.timeout);
+        // Outermost: it sees every end, also that of a client that left.
+        Arc::new(Observe::new(limited, self.meters_of(&route.name)))
+    }
+
+    /// What answers where no route matches.
+    #[must_use]
+    pub fn unmatched(&self) -> RouteService {
+        let no_route = tower::util::service_fn(|_| std::future::ready(Err(Error::NoRoute)));
+        Arc::new(Observe::new(no_route, self.meters_of(UNMATCHED)))
+    }
+
+    fn meters_of(&self, name: &str) -> Arc<RouteMeters> {
+        match self.meters.get(name) {
+            Some(meters) => Arc::clone(meters),
+            None => RouteMeters::new(name, &self.metrics, self.access.clone()),
+        }
+    }
+}

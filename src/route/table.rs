@@ -1,0 +1,172 @@
+//! All routes in the order in which they are tried: the Gateway API's precedence, whatever the order in the file.
+//! A request that fails a route's method or headers falls through to the next best route.
+
+use std::cmp::Ordering;
+
+use http::header::HeaderMap;
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::config::{HostMatch, PathMatch, Route};
+use crate::route::pattern::{self, Captures};
+
+/// Routes of any kind: services in the server, names in `cofferdam routes`.
+pub struct Table<T> {
+    entries: Vec<(Rule, T)>,
+}
+
+/// What must hold of a request.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    host: HostMatch,
+    path: PathMatch,
+    methods: Vec<Method>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The parts of a request that routes look at.
+pub struct Target<'a> {
+    /// As the client wrote it; a port is ignored.
+    pub host: Option<&'a str>,
+    /// Without the query.
+    pub path: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// Why a route does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Mismatch {
+    Host,
+    Path,
+    Method,
+    Headers,
+}
+
+impl<T> Table<T> {
+    /// Of routes, each with what stands for it.
+    #[must_use]
+    pub fn new<'a>(routes: impl IntoIterator<Item = (&'a Route, T)>) -> Self {
+        let rule = |(route, it): (&Route, T)| (Rule::of(route), it);
+        let mut entries: Vec<_> = routes.into_iter().map(rule).collect();
+        entries.sort_by(|(a, _), (b, _)| a.by_precedence(b));
+        Self { entries }
+    }
+
+    /// The best match, and the path's parameters.
+    #[must_use]
+    pub fn find<'a>(&'a self, target: &Target<'a>) -> Option<(&'a T, Captures<'a>)> {
+        self.entries.iter().find_map(|(rule, it)| Some((it, rule.matches(target).ok()?)))
+    }
+
+    /// All routes, the one that is tried first first.
+    pub fn iter(&self) -> impl Iterator<Item = (&Rule, &T)> {
+        self.entries.iter().map(|(rule, it)| (rule, it))
+    }
+}
+
+impl Rule {
+    fn of(route: &Route) -> Self {
+        Self {
+            host: route.host.clone(),
+            path: route.path.clone(),
+            methods: route.methods.clone(),
+            headers: route.headers.clone(),
+        }
+    }
+
+    /// The path's parameters.
+    ///
+    /// # Errors
+    /// The first part that does not match.
+    pub fn matches<'a>(&'a self, target: &Target<'a>) -> Result<Captures<'a>, Mismatch> {
+        if !host_matches(&self.host, target.host) {
+            return Err(Mismatch::Host);
+        }
+        let captures = pattern::matches(&self.path, target.path).ok_or(Mismatch::Path)?;
+        if !self.methods.is_empty() && !self.methods.contains(target.method) {
+            return Err(Mismatch::Method);
+        }
+        let has = |(name, value): &(HeaderName, HeaderValue)| {
+            target.headers.get_all(name).iter().any(|found| found == value)
+        };
+        if self.headers.iter().all(has) { Ok(captures) } else { Err(Mismatch::Headers) }
+    }
+
+    /// Less: tried first.
+    fn by_precedence(&self, other: &Self) -> Ordering {
+        host_rank(&self.host)
+            .cmp(&host_rank(&other.host))
+            .then_with(|| pattern::by_precedence(&self.path, &other.path))
+            .then_with(|| self.methods.is_empty().cmp(&other.methods.is_empty()))
+            .then_with(|| other.headers.len().cmp(&self.headers.len()))
+    }
+}
+
+/// Exact before the longest wildcard before any.
+fn host_rank(host: &HostMatch) -> (u8, usize) {
+    match host {
+        HostMatch::Exact(_) => (0, 0),
+        HostMatch::Suffix(suffix) => (1, usize::MAX - suffix.len()),
+        HostMatch::Any => (2, 0),
+    }
+}
+
+fn host_matches(wanted: &HostMatch, host: Option<&str>) -> bool {
+    let name = host.map(without_port);
+    match (wanted, name) {
+        (HostMatch::Any, _) => true,
+        (_, None) => false,
+        (HostMatch::Exact(exact), Some(name)) => name.eq_ignore_ascii_case(exact),
+        (HostMatch::Suffix(suffix), Some(name)) => {
+            let start = name.len().checked_sub(suffix.len());
+            start.is_some_and(|start| {
+                start > 0
+                    && name.is_char_boundary(start)
+                    && name[start..].eq_ignore_ascii_case(suffix)
+            })
+        }
+    }
+}
+
+/// `[::1]:80` and `name:80` without the port.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        let exact = HostMatch::Exact("api.example.com".into());
+        let suffix = HostMatch::Suffix(".example.com".into());
+        let rows = [
+            (&exact, Some("api.example.com"), true),
+            (&exact, Some("API.Example.com:8080"), true),
+            (&exact, Some("x.api.example.com"), false),
+            (&exact, None, false),
+            (&suffix, Some("a.example.com"), true),
+            (&suffix, Some("a.b.example.com:1"), true),
+            (&suffix, Some("example.com"), false),
+            (&suffix, Some(".example.com"), false),
+            (&HostMatch::Any, None, true),
+        ];
+        for (wanted, host, expected) in rows {
+            assert_eq!(host_matches(wanted, host), expected, "{wanted:?} {host:?}");
+        }
+    }
+
+    #[test]
+    fn ports_and_brackets() {
+        for (host, name) in [("a:1", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(without_port(host), name);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One client connection: HTTP/1.1 or HTTP/2 by its first bytes, each request to its route.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::request::Parts as Head;
+use http::{HeaderValue, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::Watcher;
+use prometheus::{IntCounter, IntGauge};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::call::RequestId;
+use crate::config::Config;
+use crate::handler::arguments::decoded;
+use crate::handler::{Context, Error, Request, RequestBody, Response, problem};
+use crate::route::{RouteService, Table, Target};
+use crate::server::Shared;
+use crate::server::guard::guard;
+
+/// Streams at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
+/// Bytes of one HTTP/2 stream's body that may wait here.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// hyper refuses a smaller buffer for a request's head.
+const LEAST_BUFFER: usize = 8192;
+
+/// An accepted socket that belongs to no runtime yet.
+pub enum Stream {
+    /// With the client's address.
+    Tcp(std::net::TcpStream, IpAddr),
+    /// From this machine.
+    Unix(StdUnixStream),
+}
+
+/// An accepted connection, counted as open while it lives.
+pub struct Accepted {
+    stream: Stream,
+    _place: OwnedSemaphorePermit,
+    _open: Open,
+}
+
+struct Open(IntGauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Accepted {
+    /// Holds `place` under `max_connections`.
+    #[must_use]
+    pub fn new(stream: Stream, place: OwnedSemaphorePermit, open: &IntGauge) -> Self {
+        open.inc();
+        Self { stream, _place: place, _open: Open(open.clone()) }
+    }
+}
+
+/// The routes of one event loop, and how its connections are served.
+pub struct Router {
+    table: Table<RouteService>,
+    unmatched: RouteService,
+    http: Builder<TokioExecutor>,
+    config: Arc<Config>,
+    failed: IntCounter,
+}
+
+impl Router {
+    /// Composes all routes for one event loop.
+    ///
+    /// # Errors
+    /// As `route::compose`.
+    pub fn new(shared: &Shared) -> Result<Self, Error> {
+        let mut services = Vec::new();
+        for route in &shared.config.routes {
+            services.push((route, shared.parts.compose(route)?));
+        }
+        Ok(Self {
+            table: Table::new(services),
+            unmatched: shared.parts.unmatched(),
+            http: http(&shared.config),
+            config: Arc::clone(&shared.config),
+            failed: shared.metrics.connection_errors.with_label_values(&["http"]),
+        })
+    }
+
+    /// Serves a connection until it ends, or until `watcher` tells it to after its present request.
+    pub async fn serve(self: Arc<Self>, accepted: Accepted, watcher: Watcher) {
+        let served = match accepted.stream {
+            Stream::Tcp(stream, peer) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.serve_stream(stream, Some(peer), watcher).await,
+                Err(problem) => Err(problem.into()),
+            },
+            Stream::Unix(stream) => match UnixStream::from_std(stream) {
+                Ok(stream) => self.serve_stream(stream, None, watcher).await,
+                Err(problem) => Err(problem.into()),
+            },
+        };
+        if let Err(problem) = served {
+            self.failed.inc();
+            tracing::debug!("a connection failed: {problem}");
+        }
+    }
+
+    async fn serve_stream<S>(
+        self: &Arc<Self>,
+        stream: S,
+        peer: Option<IpAddr>,
+        watcher: Watcher,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request| Arc::clone(self).answer(request, peer));
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        watcher.watch(connection).await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        peer: Option<IpAddr>,
+    ) -> Result<Response, Infallible> {
+        let (head, body) = request.into_parts();
+        let id = RequestId::next();
+        if let Some(refusal) = self.refuse(&head, id) {
+            return Ok(refusal);
+        }
+        let server = &self.config.server;
+        let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
+        let answer = guard(self.dispatch(head, body, peer, id)).await;
+        let panicked = |_| problem::response(&Error::Internal("this request's handler panicked"), id);
+        Ok(answer.unwrap_or_else(panicked))
+    }
+
+    /// What is against HTTP itself is refused before any route sees it.
+    fn refuse(&self, head: &Head, id: RequestId) -> Option<Response> {
+        let error = self.fault(head)?;
+        let mut response = problem::response(&error, id);
+        if head.version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Some(response)
+    }
+
+    fn fault(&self, head: &Head) -> Option<Error> {
+        let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let announced = announced.and_then(|length| length.parse::<u64>().ok());
+        match (announced, self.config.server.max_body_size) {
+            (Some(length), Some(limit)) if length > limit => return Some(Error::BodyTooLarge(limit)),
+            _ => {}
+        }
+        let hosts = head.headers.get_all(HOST).iter().count();
+        match head.version {
+            Version::HTTP_11 if hosts != 1 => {
+                Some(Error::BadRequest("HTTP/1.1 needs exactly one Host header"))
+            }
+            _ => None,
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        head: Head,
+        body: RequestBody,
+        peer: Option<IpAddr>,
+        id: RequestId,
+    ) -> Response {
+        let (service, params) = self.find(&head);
+        let context = Context {
+            id,
+            peer,
+            arrived: Instant::now(),
+            params,
+            deadline: None,
+            input: None,
+            slot: None,
+        };
+        service.answer(Request { head, body, context }).await
+    }
+
+    fn find(&self, head: &Head) -> (&RouteService, Vec<(String, String)>) {
+        let host_header = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let target = Target {
+            host: head.uri.authority().map(|authority| authority.as_str()).or(host_header),
+            path: head.uri.path(),
+            method: &head.method,
+            headers: &head.headers,
+        };
+        match self.table.find(&target) {
+            Some((service, captures)) => {
+                let param = |(name, value): (&str, &str)| (name.to_owned(), decoded(value));
+                (service, captures.into_iter().map(param).collect())
+            }
+            None => (&self.unmatched, Vec::new()),
+        }
+    }
+}
+
+fn http(config: &Config) -> Builder<TokioExecutor> {
+    let server = &config.server;
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(server.header_timeout)
+        .max_buf_size(server.max_header_size.max(LEAST_BUFFER));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_header_list_size(u32::try_from(server.max_header_size).unwrap_or(u32::MAX));
+    builder
+}

@@ -1,0 +1,164 @@
+//! The event loops: one thread and one single-threaded runtime each. A connection stays where it was handed to, with
+//! the routes, pools and timers of that loop.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use hyper_util::server::graceful::GracefulShutdown;
+use prometheus::{Histogram, IntCounter};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+use tracing::warn;
+
+use crate::handler::Error;
+use crate::server::connection::{Accepted, Router};
+use crate::server::{Load, Shared};
+
+/// How often each loop looks how late it is.
+const PROBE: Duration = Duration::from_millis(100);
+
+/// All event loops.
+pub struct Loops {
+    loops: Vec<Loop>,
+}
+
+struct Loop {
+    load: Load,
+    inbox: UnboundedSender<Accepted>,
+}
+
+/// The threads of the loops; they end after a drain.
+pub struct Threads(Vec<JoinHandle<()>>);
+
+impl Loops {
+    /// Starts `server.workers` loops. They serve until `drain` changes, then until their connections have ended or
+    /// `server.drain_timeout` has passed.
+    ///
+    /// # Errors
+    /// As `pthread_create(3)`; a route that cannot be composed.
+    pub fn start(
+        shared: &Arc<Shared>,
+        drain: &watch::Receiver<bool>,
+    ) -> io::Result<(Self, Threads)> {
+        let mut loops = Vec::new();
+        let mut threads = Vec::new();
+        for number in 0..shared.config.server.workers {
+            let (inbox, arriving) = unbounded_channel();
+            let load = Load::default();
+            let served = Serving {
+                number,
+                load: Arc::clone(&load),
+                shared: Arc::clone(shared),
+                drain: drain.clone(),
+            };
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let router = Router::new(shared).map_err(io::Error::other::<Error>)?;
+            let name = format!("loop-{number}");
+            threads.push(thread::Builder::new().name(name).spawn(move || {
+                runtime.block_on(served.run(Arc::new(router), arriving));
+            })?);
+            loops.push(Loop { load, inbox });
+        }
+        Ok((Self { loops }, Threads(threads)))
+    }
+
+    /// Gives a connection to the loop with the fewest.
+    pub fn hand_over(&self, connection: Accepted) {
+        let idlest = self.loops.iter().min_by_key(|one| one.load.load(Ordering::Relaxed));
+        if let Some(idlest) = idlest {
+            idlest.load.fetch_add(1, Ordering::Relaxed);
+            let _loop_has_ended = idlest.inbox.send(connection);
+        }
+    }
+}
+
+impl Threads {
+    /// Waits for the loops to end.
+    pub fn join(self) {
+        for thread in self.0 {
+            if thread.join().is_err() {
+                warn!("an event loop ended by a panic");
+            }
+        }
+    }
+}
+
+struct Serving {
+    number: usize,
+    load: Load,
+    shared: Arc<Shared>,
+    drain: watch::Receiver<bool>,
+}
+
+impl Serving {
+    async fn run(mut self, router: Arc<Router>, mut arriving: UnboundedReceiver<Accepted>) {
+        let graceful = GracefulShutdown::new();
+        tokio::spawn(Probe::new(&self.shared, self.number).watch());
+        loop {
+            tokio::select! {
+                Some(connection) = arriving.recv() => {
+                    let watcher = graceful.watcher();
+                    let load = Leaving(Arc::clone(&self.load));
+                    let router = Arc::clone(&router);
+                    tokio::spawn(async move {
+                        let _load = load;
+                        router.serve(connection, watcher).await;
+                    });
+                }
+                _ = self.drain.changed() => break,
+            }
+        }
+        let limit = self.shared.config.server.drain_timeout;
+        if timeout(limit, graceful.shutdown()).await.is_err() {
+            let left = self.load.load(Ordering::Relaxed);
+            warn!("{left} connections were cut: they had not ended within drain_timeout ({limit:?})");
+        }
+    }
+}
+
+/// Counts a connection out of its loop.
+struct Leaving(Arc<AtomicUsize>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Measures how late timers fire: whatever holds the loop shows here.
+struct Probe {
+    number: usize,
+    stall_after: Duration,
+    lag: Histogram,
+    stalls: IntCounter,
+}
+
+impl Probe {
+    fn new(shared: &Shared, number: usize) -> Self {
+        let label = &[&number.to_string()];
+        Self {
+            number,
+            stall_after: shared.config.accounting.stall_after,
+            lag: shared.metrics.event_loop_lag.with_label_values(label),
+            stalls: shared.metrics.event_loop_stalls.with_label_values(label),
+        }
+    }
+
+    async fn watch(self) {
+        loop {
+            let due = Instant::now() + PROBE;
+            sleep_until(due.into()).await;
+            let lag = due.elapsed();
+            self.lag.observe(lag.as_secs_f64());
+            if lag > self.stall_after {
+                self.stalls.inc();
+                warn!("event loop {} was held for {lag:?}: every request on it waited", self.number);
+            }
+        }
+    }
+}
