@@ -39,7 +39,7 @@ pub enum LibraryError {
     },
     /// `dlsym(3)` refused.
     #[error(
-        "no symbol {symbol} in {path}: {reason}; `nm -D --defined-only {path}` lists what it has (C++ needs extern \"C\")"
+        "no symbol {symbol} in {path}: {reason}; `nm -D --defined-only` on it lists what it has (C++ needs extern \"C\")"
     )]
     Symbol {
         /// As given.
@@ -66,7 +66,7 @@ impl Library {
         match unsafe { Handle::open(Some(OsStr::from_bytes(path)), RTLD_NOW | RTLD_LOCAL) } {
             Ok(handle) => Ok(Self { handle: ManuallyDrop::new(handle), path: shown }),
             Err(error) => {
-                let reason = reason(&error);
+                let reason = reason(&error, &shown);
                 let mend = mend(head(path).as_deref(), head(b"/proc/self/exe").as_deref(), &reason);
                 Err(LibraryError::Open { path: shown, reason, mend })
             }
@@ -109,13 +109,20 @@ impl Library {
             path: self.path.clone(),
             reason,
         };
-        let address = found.map_err(|error| missing(reason(&error)))?.into_raw().cast_const();
+        let address =
+            found.map_err(|error| missing(reason(&error, &self.path)))?.into_raw().cast_const();
         if address.is_null() { Err(missing("its address is null".into())) } else { Ok(address) }
     }
 }
 
-fn reason(error: &libloading::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+/// What `dlerror(3)` says, without the path that it mostly begins with.
+fn reason(error: &libloading::Error, path: &str) -> String {
+    let text =
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    match text.strip_prefix(path).and_then(|rest| rest.strip_prefix(": ")) {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }
 
 /// The first bytes of the file, where `path` names one (a bare name is searched for by the loader).
@@ -162,7 +169,7 @@ mod tests {
         let cases: [(&[u8], &str); 4] = [
             (
                 b"/nowhere/lib.so",
-                "cannot load /nowhere/lib.so: /nowhere/lib.so: cannot open shared object file: No such file or directory; check the path",
+                "cannot load /nowhere/lib.so: cannot open shared object file: No such file or directory; check the path",
             ),
             (b"libnowhere.so", "check the path; a name without `/`"),
             (b"/etc/passwd", "invalid ELF header; it is not an ELF file"),
