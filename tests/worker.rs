@@ -1,5 +1,6 @@
 //! The real worker program on one end of a socket, and this test as its proxy on the other.
 
+mod examples;
 mod functions;
 mod handlers;
 mod header;

@@ -45,3 +45,11 @@ fn it_compiles_clean_as_c11_and_cpp17() {
         compiles(compiler, "-std=c++17", "cc");
     }
 }
+
+#[test]
+fn on_a_host_without_a_function_it_says_so_and_calls_nothing() {
+    for host in ["older", "foreign"] {
+        let mut worker = Worker::ready(&library("older_host"), int(host, 0));
+        assert_eq!(worker.run(&[]).returned, Value::Int(0), "{host}");
+    }
+}

@@ -21,6 +21,13 @@ fn it_ends_when_the_proxy_hangs_up_before_the_greeting_or_the_call() {
 }
 
 #[test]
+fn it_dies_with_the_thread_that_started_it() {
+    let start = || Worker::ready(&library("functions"), int("s32", 1));
+    let worker = std::thread::spawn(start).join().unwrap();
+    assert_eq!(worker.end().0.signal(), Some(9));
+}
+
+#[test]
 fn it_ends_after_its_call() {
     let mut worker = Worker::ready(&library("functions"), int("s32", 1));
     assert_eq!(worker.run(&[Value::Int(3)]).returned, Value::Int(-3));
