@@ -24,6 +24,8 @@ use cofferdam::wire::{
 
 use crate::support::clib::library;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam-worker");
+
 /// A worker under test; dropped, it is killed and reaped.
 struct Worker {
     child: Child,
@@ -39,9 +41,13 @@ struct Done {
 
 impl Worker {
     fn spawn() -> Self {
+        Self::start(&mut Command::new(PROGRAM))
+    }
+
+    fn start(command: &mut Command) -> Self {
         let (control, theirs) = UnixStream::pair().unwrap();
         control.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_cofferdam-worker"))
+        let child = command
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -56,7 +62,11 @@ impl Worker {
     }
 
     fn ready_with(path: &Path, entry: Entry) -> (Self, Ready) {
-        let mut worker = Self::greeted(path, entry);
+        Self::greeted(path, entry).wait_ready()
+    }
+
+    fn wait_ready(self) -> (Self, Ready) {
+        let mut worker = self;
         match worker.receive() {
             Some(FromWorker::Ready(ready)) => (worker, ready),
             other => panic!("not ready: {other:?}"),

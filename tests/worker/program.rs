@@ -2,8 +2,6 @@
 
 use super::*;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cofferdam-worker");
-
 #[test]
 fn started_by_hand_it_says_what_it_is() {
     let output = Command::new(PROGRAM).stdin(Stdio::null()).output().unwrap();

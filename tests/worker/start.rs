@@ -86,14 +86,22 @@ fn ready_carries_what_the_start_took() {
 
 #[test]
 fn only_three_descriptors_and_the_control_socket_are_open() {
+    let low = rustix::io::dup(std::io::stderr()).unwrap();
+    let high = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 200).unwrap();
+    rustix::io::fcntl_setfd(&high, rustix::io::FdFlags::empty()).unwrap();
     let mut worker = Worker::ready(&library("surroundings"), int("fds", 0));
+    drop((low, high));
     assert_eq!(worker.run(&[]).returned, Value::Int(4));
 }
 
 #[test]
 fn no_signal_is_blocked_or_ignored() {
-    let mut worker = Worker::ready(&library("surroundings"), int("signals", 0));
-    assert_eq!(worker.run(&[]).returned, Value::Int(0));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' TERM HUP INT PIPE USR1; exec \"$0\"", PROGRAM]);
+    let mut worker = Worker::start(&mut shell);
+    let entry = int("signals", 0);
+    worker.send(&ToWorker::Hello(hello(&library("surroundings"), entry)));
+    assert_eq!(worker.wait_ready().0.run(&[]).returned, Value::Int(0));
 }
 
 #[test]
@@ -107,4 +115,13 @@ fn it_has_its_name() {
 fn it_is_confined_and_dumpable() {
     let mut worker = Worker::ready(&library("surroundings"), int("confined", 0));
     assert_eq!(worker.run(&[]).returned, Value::Int(15));
+}
+
+#[test]
+fn it_is_confined_before_a_constructor_runs() {
+    let mut worker = Worker::ready(&library("surroundings"), int("while_loading", 0));
+    // While it loads, the loader holds the library itself open.
+    let Value::Int(seen) = worker.run(&[]).returned else { panic!("no number") };
+    assert_eq!(seen & 0xff, 15);
+    assert!((4..=5).contains(&(seen >> 8)), "{} descriptors", seen >> 8);
 }
