@@ -11,6 +11,12 @@ pub use crate::ffi::request::{Input, Request};
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
 pub const VERSION: u32 = 1;
 
+/// Bytes of data in one [`FromWorker::Chunk`], at most.
+pub const MAX_CHUNK: usize = 64 * 1024;
+
+/// Bytes of the message in [`FromWorker::Log`], at most.
+pub const MAX_LOG: usize = 8 * 1024;
+
 /// What the proxy tells a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToWorker {
@@ -85,6 +91,13 @@ pub enum FromWorker {
         outputs: Vec<Value>,
         /// What it took.
         spent: Spent,
+    },
+    /// The call could not be made, or the function broke its prototype: there is no result.
+    Broken {
+        /// Of the call.
+        id: u64,
+        /// Why, for the operator.
+        message: String,
     },
     /// A handler committed its head.
     Head {

@@ -1,1 +1,100 @@
-//! worker.
+//! The child's side of an isolated call: confine, load, say READY, run one call, reply, end.
+//! Blocking and single-threaded; everything here is paid for at each start.
+
+mod call;
+mod confine;
+mod control;
+mod exchange;
+mod load;
+mod meter;
+
+use crate::sys::{identity, stdio};
+use crate::wire::codec::{decode_to_worker, hello_version};
+use crate::wire::{CallFrame, FromWorker, Hello, Phase, ToWorker, VERSION};
+use control::{Control, ControlError};
+
+/// The exit status of a worker that was not started by the proxy.
+const USAGE: i32 = 2;
+
+/// Why a worker ends without having run its call.
+enum End {
+    /// The proxy closed the control socket: nobody is left to tell.
+    Gone,
+    /// The proxy is to be told.
+    Failed(Phase, String),
+}
+
+impl From<ControlError> for End {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Closed => End::Gone,
+            error => End::Failed(Phase::Confine, error.to_string()),
+        }
+    }
+}
+
+/// The whole life of a worker whose descriptor 0 is the control socket.
+pub fn run() -> ! {
+    let status = match Control::take() {
+        Ok(control) => serve(&control),
+        Err(error) => usage(&error),
+    };
+    // The answer is out: what the library left in its buffers may take its time, or hang.
+    stdio::flush_all();
+    identity::exit_now(status)
+}
+
+fn usage(error: &std::io::Error) -> i32 {
+    eprintln!(
+        "cofferdam-worker: standard input is not the control socket of a proxy ({error}).\n\
+         This program runs one call for `cofferdam`, which starts it; there is nothing to start by hand."
+    );
+    USAGE
+}
+
+fn serve(control: &Control) -> i32 {
+    match live(control) {
+        Ok(()) | Err(End::Gone) => 0,
+        Err(End::Failed(phase, message)) => {
+            // Whether it is heard changes nothing for this process.
+            let _ = control.send(&FromWorker::Failed { phase, message });
+            1
+        }
+    }
+}
+
+fn live(control: &Control) -> Result<(), End> {
+    confine::at_once(control)?;
+    let hello = hello(&control.receive()?)?;
+    confine::as_told(&hello)?;
+    stdio::buffer_lines();
+    let (loaded, ready) = load::load(&hello)?;
+    control.send(&FromWorker::Ready(ready))?;
+    let call = call(&control.receive()?)?;
+    Ok(call::answer(control, &loaded, call)?)
+}
+
+fn hello(payload: &[u8]) -> Result<Hello, End> {
+    match hello_version(payload) {
+        Some(version) if version != VERSION => Err(unexpected(format!(
+            "the proxy speaks version {version}, this worker {VERSION}: install both from one build"
+        ))),
+        _ => match decode_to_worker(payload) {
+            Ok(ToWorker::Hello(hello)) => Ok(hello),
+            Ok(ToWorker::Call(_)) => Err(unexpected("a call before the greeting")),
+            Err(error) => Err(unexpected(error.to_string())),
+        },
+    }
+}
+
+fn call(payload: &[u8]) -> Result<CallFrame, End> {
+    match decode_to_worker(payload) {
+        Ok(ToWorker::Call(call)) => Ok(call),
+        Ok(ToWorker::Hello(_)) => Err(unexpected("a second greeting")),
+        Err(error) => Err(unexpected(error.to_string())),
+    }
+}
+
+fn unexpected(message: impl Into<String>) -> End {
+    End::Failed(Phase::Confine, message.into())
+}

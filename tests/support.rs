@@ -7,6 +7,7 @@
 pub mod wait;
 
 pub mod answer;
+pub mod clib;
 pub mod cofferdam;
 pub mod http;
 pub mod load;

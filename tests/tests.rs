@@ -6,5 +6,7 @@
 #[macro_use]
 mod support;
 
+mod codec;
 mod house;
 mod origin;
+mod worker;

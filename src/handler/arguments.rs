@@ -81,7 +81,11 @@ fn told(source: &Source) -> String {
     }
 }
 
-fn convert(bytes: Vec<u8>, target: Target) -> Result<Value, String> {
+/// Bytes of a request, or of a command line, as what the function takes.
+///
+/// # Errors
+/// Why they do not fit.
+pub fn convert(bytes: Vec<u8>, target: Target) -> Result<Value, String> {
     match target {
         Target::Bytes => Ok(Value::Bytes(bytes)),
         Target::Text if bytes.contains(&0) => Err("a string must not contain NUL".to_owned()),

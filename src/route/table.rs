@@ -57,7 +57,7 @@ impl<T> Table<T> {
 
     /// The best match, and the path's parameters.
     #[must_use]
-    pub fn find<'a>(&'a self, target: &Target<'a>) -> Option<(&'a T, Captures<'a>)> {
+    pub fn find<'t: 'a, 'a>(&'t self, target: &Target<'a>) -> Option<(&'t T, Captures<'a>)> {
         self.entries.iter().find_map(|(rule, it)| Some((it, rule.matches(target).ok()?)))
     }
 

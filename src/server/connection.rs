@@ -139,7 +139,8 @@ impl Router {
         let server = &self.config.server;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
         let answer = guard(self.dispatch(head, body, peer, id)).await;
-        let panicked = |_| problem::response(&Error::Internal("this request's handler panicked"), id);
+        let panicked =
+            |_| problem::response(&Error::Internal("this request's handler panicked"), id);
         Ok(answer.unwrap_or_else(panicked))
     }
 
@@ -157,7 +158,9 @@ impl Router {
         let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let announced = announced.and_then(|length| length.parse::<u64>().ok());
         match (announced, self.config.server.max_body_size) {
-            (Some(length), Some(limit)) if length > limit => return Some(Error::BodyTooLarge(limit)),
+            (Some(length), Some(limit)) if length > limit => {
+                return Some(Error::BodyTooLarge(limit));
+            }
             _ => {}
         }
         let hosts = head.headers.get_all(HOST).iter().count();

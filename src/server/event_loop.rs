@@ -116,7 +116,9 @@ impl Serving {
         let limit = self.shared.config.server.drain_timeout;
         if timeout(limit, graceful.shutdown()).await.is_err() {
             let left = self.load.load(Ordering::Relaxed);
-            warn!("{left} connections were cut: they had not ended within drain_timeout ({limit:?})");
+            warn!(
+                "{left} connections were cut: they had not ended within drain_timeout ({limit:?})"
+            );
         }
     }
 }
@@ -157,7 +159,10 @@ impl Probe {
             self.lag.observe(lag.as_secs_f64());
             if lag > self.stall_after {
                 self.stalls.inc();
-                warn!("event loop {} was held for {lag:?}: every request on it waited", self.number);
+                warn!(
+                    "event loop {} was held for {lag:?}: every request on it waited",
+                    self.number
+                );
             }
         }
     }

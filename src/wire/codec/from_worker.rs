@@ -13,6 +13,7 @@ const HEAD: u8 = 4;
 const CHUNK: u8 = 5;
 const END: u8 = 6;
 const LOG: u8 = 7;
+const BROKEN: u8 = 8;
 
 const PHASES: [Phase; 4] = [Phase::Spawn, Phase::Confine, Phase::Load, Phase::Init];
 
@@ -29,6 +30,10 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) {
             put_value(out, returned);
             out.list(outputs, put_value);
             put_spent(out, spent);
+        }),
+        FromWorker::Broken { id, message } => frame(out, BROKEN, |out| {
+            out.u64(*id);
+            out.text(message);
         }),
         FromWorker::Head { id, status, headers } => frame(out, HEAD, |out| {
             out.u64(*id);
@@ -73,6 +78,7 @@ pub fn decode_from_worker(payload: &[u8]) -> Result<FromWorker, CodecError> {
             outputs: input.list(value)?,
             spent: spent(input)?,
         }),
+        BROKEN => Ok(FromWorker::Broken { id: input.u64()?, message: input.text()? }),
         HEAD => Ok(FromWorker::Head {
             id: input.u64()?,
             status: input.u16()?,
@@ -154,6 +160,7 @@ mod tests {
             FromWorker::Head { id: 7, status: 201, headers: vec![(b"x".to_vec(), b"y".to_vec())] },
             FromWorker::Chunk { id: 7, data: vec![0; 300] },
             FromWorker::End { id: 7, code: -22, spent },
+            FromWorker::Broken { id: 7, message: "overrun".into() },
             FromWorker::Log { level: 6, message: "decoded".into() },
         ]);
         messages
@@ -186,7 +193,7 @@ mod tests {
     fn unknown_kinds_and_hostile_text_are_refused() {
         let unknown = |what, tag| Err(CodecError::Unknown { what, tag });
         assert_eq!(decode_from_worker(&[0]), unknown("kind", 0));
-        assert_eq!(decode_from_worker(&[8]), unknown("kind", 8));
+        assert_eq!(decode_from_worker(&[9]), unknown("kind", 9));
         assert_eq!(decode_from_worker(&[FAILED, 4, 0, 0, 0, 0]), unknown("phase", 4));
         assert_eq!(decode_from_worker(&[LOG, 6, 1, 0, 0, 0, 0xff]), Err(CodecError::Text));
     }

@@ -29,6 +29,15 @@ pub fn decode_to_worker(payload: &[u8]) -> Result<ToWorker, CodecError> {
     })
 }
 
+/// The version in a payload that may be a [`Hello`] of another one: its place never changes.
+#[must_use]
+pub fn hello_version(payload: &[u8]) -> Option<u32> {
+    let (HELLO, rest) = payload.split_first().map(|(kind, rest)| (*kind, rest))? else {
+        return None;
+    };
+    Reader::new(rest).u32().ok()
+}
+
 fn put_hello(out: &mut Writer<'_>, hello: &Hello) {
     out.u32(hello.version);
     out.u32(hello.parent);
@@ -176,6 +185,14 @@ mod tests {
             assert_eq!(u32::to_le_bytes((bytes.len() - 4) as u32), bytes[..4]);
             assert_eq!(decode_to_worker(&bytes[4..]), Ok(message));
         }
+    }
+
+    #[test]
+    fn the_version_is_found_whatever_follows() {
+        assert_eq!(hello_version(&[HELLO, 7, 0, 0, 0, 99]), Some(7));
+        assert_eq!(hello_version(&[HELLO, 7, 0, 0]), None);
+        assert_eq!(hello_version(&[CALL, 7, 0, 0, 0]), None);
+        assert_eq!(hello_version(&[]), None);
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! What one worker costs: CPU of a whole life (start, load, one call, end), the time to READY, and the memory of a spare.
+//! `cargo bench --bench start [-- STARTS]`
+
+#![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cofferdam::ffi::signature::{Return, Signature};
+use cofferdam::ffi::value::Scalar;
+use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
+use cofferdam::wire::{CallFrame, Entry, FromWorker, Hello, Input, ToWorker, VERSION};
+
+/// Alive at once when memory is measured: what they share is then divided among them.
+const SPARES: usize = 50;
+
+fn main() {
+    let starts = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(500);
+    let mut lives: Vec<Life> = (0..starts).map(|_| live(spare())).collect();
+    let cpu: Duration = lives.iter().map(|life| life.cpu).sum();
+    let faults: i64 = lives.iter().map(|life| life.faults).sum();
+    lives.sort_by_key(|life| life.ready);
+    let ready = |part: f64| lives[((starts - 1) as f64 * part) as usize].ready;
+    println!("starts              {starts}");
+    println!("cpu of a life       {:?}", cpu / starts);
+    println!("page faults         {}", faults / i64::from(starts));
+    println!("ready after         p50 {:?} p99 {:?}", ready(0.5), ready(0.99));
+    let spares: Vec<Spare> = (0..SPARES).map(|_| spare()).collect();
+    let total: u64 = spares.iter().map(|spare| pss(&spare.child)).sum();
+    println!("memory of a spare   {} KiB PSS", total / SPARES as u64);
+    for spare in spares {
+        live(spare);
+    }
+}
+
+/// A worker that waits for its call.
+struct Spare {
+    child: Child,
+    control: UnixStream,
+    ready: Duration,
+}
+
+/// What one took.
+struct Life {
+    ready: Duration,
+    cpu: Duration,
+    faults: i64,
+}
+
+#[allow(clippy::zombie_processes)]
+fn spare() -> Spare {
+    let begun = Instant::now();
+    let (mut control, theirs) = UnixStream::pair().unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_cofferdam-worker"))
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    send(&mut control, &ToWorker::Hello(hello()));
+    let Some(FromWorker::Ready(_)) = receive(&mut control) else { panic!("not ready") };
+    Spare { child, control, ready: begun.elapsed() }
+}
+
+fn live(mut spare: Spare) -> Life {
+    let input = Input::Values(Vec::new());
+    send(&mut spare.control, &ToWorker::Call(CallFrame { id: 1, time_left_ms: u64::MAX, input }));
+    let answer = receive(&mut spare.control);
+    assert!(matches!(answer, Some(FromWorker::Returned { .. })));
+    reap(&spare)
+}
+
+fn hello() -> Hello {
+    let signature = Signature { returns: Return::Scalar(Scalar::I32), slots: Vec::new() };
+    Hello {
+        version: VERSION,
+        parent: std::process::id(),
+        name: "cof:bench".into(),
+        library: concat!(env!("COFFERDAM_EXAMPLES"), "/libchatty.so").into(),
+        entry: Entry::Function { symbol: "main".into(), signature },
+    }
+}
+
+fn send(control: &mut UnixStream, message: &ToWorker) {
+    let mut frame = Vec::new();
+    encode_to_worker(message, &mut frame);
+    control.write_all(&frame).unwrap();
+}
+
+fn receive(control: &mut UnixStream) -> Option<FromWorker> {
+    let mut header = [0; 4];
+    control.read_exact(&mut header).ok()?;
+    let mut payload = vec![0; frame_len(header, 1 << 20).ok()?];
+    control.read_exact(&mut payload).ok()?;
+    decode_from_worker(&payload).ok()
+}
+
+/// KiB, from `smaps_rollup`.
+fn pss(child: &Child) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).unwrap();
+    let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn reap(spare: &Spare) -> Life {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the child was not reaped before, and `usage` is valid for writes; zeroes are a valid rusage.
+    let usage = unsafe {
+        let pid = libc::pid_t::try_from(spare.child.id()).unwrap();
+        assert_eq!(libc::wait4(pid, std::ptr::null_mut(), 0, usage.as_mut_ptr()), pid);
+        usage.assume_init()
+    };
+    let time = |time: libc::timeval| {
+        Duration::from_micros(u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap())
+    };
+    let cpu = time(usage.ru_utime) + time(usage.ru_stime);
+    Life { ready: spare.ready, cpu, faults: usage.ru_minflt }
+}

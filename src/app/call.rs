@@ -1,0 +1,186 @@
+//! `cofferdam call FILE FUNCTION [ARG=VALUE…]`: one call from the shell, with its accounting.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::app::AppError;
+use crate::app::run::{control_runtime, load, resources};
+use crate::call::{Accounting, Answer, AnswerBody, Call, Outcome, RequestId};
+use crate::config::Function;
+use crate::config::function::{Bound, Entry, Source};
+use crate::executor::{self, Resources};
+use crate::ffi::request::{Input, Request};
+use crate::ffi::value::Value;
+use crate::handler::arguments::convert;
+use crate::sys::clock::monotonic_ns;
+use crate::telemetry::Metrics;
+
+/// Runs the function once and prints its result and accounting.
+///
+/// # Errors
+/// No such function, an argument that does not fit, a call that failed.
+pub fn call(
+    file: &Path,
+    worker: Option<&Path>,
+    name: &str,
+    arguments: &[String],
+) -> Result<(), AppError> {
+    let config = load(file)?;
+    let function = config.functions.iter().find(|function| function.name == name);
+    let function = function.ok_or_else(|| unknown(name, &config.functions))?;
+    let input = input(function, arguments).map_err(AppError::Runtime)?;
+    let metrics = Metrics::new().map_err(AppError::runtime)?;
+    let resources = resources(&config, metrics, worker)?;
+    control_runtime()?.block_on(run(function, &resources, input))
+}
+
+fn unknown(name: &str, functions: &[Arc<Function>]) -> AppError {
+    let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+    AppError::Runtime(format!("there is no function `{name}`: the file has {}", names.join(", ")))
+}
+
+async fn run(
+    function: &Arc<Function>,
+    resources: &Resources,
+    input: Input,
+) -> Result<(), AppError> {
+    let executor = executor::build(function, resources);
+    let now = monotonic_ns();
+    let call = Call {
+        id: RequestId::next(),
+        input,
+        arrived_ns: now,
+        granted_ns: now,
+        deadline_ns: None,
+        hold: Arc::new(()),
+    };
+    let outcome = executor.execute(call).await;
+    executor.drain();
+    show(function, outcome).await
+}
+
+async fn show(function: &Function, outcome: Outcome) -> Result<(), AppError> {
+    match outcome.map_err(AppError::runtime)? {
+        Answer::Returned { value, outputs, accounting } => {
+            print_values(function, &value, &outputs).map_err(AppError::runtime)?;
+            print_accounting(&accounting).map_err(AppError::runtime)
+        }
+        Answer::Code { code, accounting } => {
+            println!("code       {code}");
+            print_accounting(&accounting).map_err(AppError::runtime)
+        }
+        Answer::Streaming { status, headers, body } => print_stream(status, &headers, body).await,
+    }
+}
+
+fn print_values(function: &Function, value: &Value, outputs: &[Value]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "returned   {}", value.to_json())?;
+    if let Entry::Function(bound) = &function.entry {
+        for (name, output) in bound.outputs.iter().zip(outputs) {
+            writeln!(out, "{name:10} {}", output.to_json())?;
+        }
+        writeln!(out, "success    {}", bound.is_success(value))?;
+    }
+    Ok(())
+}
+
+fn print_accounting(accounting: &Accounting) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let rows = [
+        ("queue", accounting.queue_ns),
+        ("start", accounting.start_ns),
+        ("cpu_user", accounting.cpu_user_ns),
+        ("cpu_system", accounting.cpu_system_ns),
+        ("runqueue", accounting.runqueue_ns),
+        ("blocked", accounting.blocked_ns),
+        ("wall", accounting.wall_ns),
+    ];
+    rows.iter().try_for_each(|(name, ns)| {
+        let share = 100.0 * *ns as f64 / accounting.wall_ns.max(1) as f64;
+        writeln!(out, "{name:10} {:12.6} s {share:6.2} %", *ns as f64 / 1e9)
+    })
+}
+
+async fn print_stream(
+    status: u16,
+    headers: &[(Vec<u8>, Vec<u8>)],
+    mut body: AnswerBody,
+) -> Result<(), AppError> {
+    let mut out = io::stdout().lock();
+    let text = |bytes| String::from_utf8_lossy(bytes);
+    writeln!(out, "status     {status}").map_err(AppError::runtime)?;
+    for (name, value) in headers {
+        writeln!(out, "{}: {}", text(name), text(value)).map_err(AppError::runtime)?;
+    }
+    while let Some(piece) = std::future::poll_fn(|context| body.poll_next(context)).await {
+        out.write_all(&piece.map_err(AppError::runtime)?).map_err(AppError::runtime)?;
+    }
+    Ok(())
+}
+
+/// What the function is given, from `ARG=VALUE` words.
+fn input(function: &Function, words: &[String]) -> Result<Input, String> {
+    let mut given = Vec::new();
+    for word in words {
+        let (name, value) =
+            word.split_once('=').ok_or_else(|| format!("`{word}` is not ARG=VALUE"))?;
+        given.push((name, read_value(value)?));
+    }
+    match &function.entry {
+        Entry::Function(bound) => values(bound, given).map(Input::Values),
+        Entry::Handler { .. } => request(given).map(Input::Request),
+    }
+}
+
+fn read_value(value: &str) -> Result<Vec<u8>, String> {
+    match value.strip_prefix('@') {
+        Some(path) => std::fs::read(path).map_err(|problem| format!("{path}: {problem}")),
+        None => Ok(value.as_bytes().to_vec()),
+    }
+}
+
+fn values(bound: &Bound, mut given: Vec<(&str, Vec<u8>)>) -> Result<Vec<Value>, String> {
+    let mut values = Vec::new();
+    for input in &bound.inputs {
+        let place = given.iter().position(|(name, _)| *name == input.parameter);
+        let found = place.map(|place| given.swap_remove(place).1);
+        let name = &input.parameter;
+        values.push(match (found, &input.source, &input.default) {
+            (Some(bytes), ..) => {
+                convert(bytes, input.target).map_err(|problem| format!("{name}: {problem}"))?
+            }
+            (None, Source::Constant(value), _) | (None, _, Some(value)) => value.clone(),
+            (None, _, None) => return Err(format!("`{name}` is missing: add {name}=VALUE")),
+        });
+    }
+    match given.first() {
+        Some((name, _)) => Err(format!("`{name}` is no parameter of `{}`", bound.prototype)),
+        None => Ok(values),
+    }
+}
+
+fn request(given: Vec<(&str, Vec<u8>)>) -> Result<Request, String> {
+    let mut request = Request {
+        id: RequestId::next().to_string(),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        ..Request::default()
+    };
+    for (name, value) in given {
+        let text = String::from_utf8_lossy(&value).into_owned();
+        match name {
+            "method" => request.method = text,
+            "path" => request.path = text,
+            "query" => request.query = text,
+            "body" => request.body = value,
+            other => {
+                return Err(format!(
+                    "`{other}` is not understood: a handler takes method, path, query, body"
+                ));
+            }
+        }
+    }
+    Ok(request)
+}

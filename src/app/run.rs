@@ -1,0 +1,187 @@
+//! `cofferdam run FILE`: builds the house from the settings, serves, drains.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+use tracing::{info, warn};
+
+use crate::admin::{Admin, AdminError};
+use crate::app::signals::Ending;
+use crate::app::{AppError, logging};
+use crate::child::{Sampler, Spawner, WorkerProgram};
+use crate::config::{self, Address, Config, Listener};
+use crate::executor::Resources;
+use crate::layer::access::AccessLog;
+use crate::route::Parts;
+use crate::server::event_loop::Threads;
+use crate::server::{Bound, Loops, Shared, accept};
+use crate::sys::process::raise_descriptor_limit;
+use crate::telemetry::Metrics;
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// A configuration that is wrong; something of this machine that is missing.
+pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
+    let config = Arc::new(load(file)?);
+    let metrics = Metrics::new().map_err(AppError::runtime)?;
+    metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    let (lines, _flusher) = logging::start(&config.log, &metrics)?;
+    let resources = resources(&config, metrics, worker)?;
+    let access = AccessLog::new(config.log.access, lines);
+    control_runtime()?.block_on(serve(config, resources, access))
+}
+
+/// The settings in `file`.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load(file: &Path) -> Result<Config, AppError> {
+    use std::io::IsTerminal;
+    config::load(file).map_err(|report| {
+        let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let told = if in_colour { report.coloured() } else { report.to_string() };
+        AppError::Config(told)
+    })
+}
+
+/// What executors are built from: threads that live as long as the program.
+///
+/// # Errors
+/// No worker program, no thread.
+pub fn resources(
+    config: &Config,
+    metrics: Metrics,
+    worker: Option<&Path>,
+) -> Result<Resources, AppError> {
+    let descriptors = raise_descriptor_limit();
+    warn_if_scarce(config, descriptors);
+    let program = WorkerProgram::locate(worker).map_err(AppError::runtime)?;
+    let spawner = Spawner::start(program).map_err(AppError::runtime)?;
+    let sampler = Sampler::start(config.accounting.interval).map_err(AppError::runtime)?;
+    Ok(Resources { metrics, spawner, sampler })
+}
+
+/// The runtime of everything that is not a client's request: accepting, spares, signals.
+///
+/// # Errors
+/// No descriptor left.
+pub fn control_runtime() -> Result<Runtime, AppError> {
+    Builder::new_current_thread().enable_all().build().map_err(AppError::runtime)
+}
+
+fn warn_if_scarce(config: &Config, descriptors: Option<u64>) {
+    const PER_WORKER: usize = 4;
+    let workers = |function: &Arc<config::Function>| function.max_concurrency + function.spares;
+    let workers: usize = config.functions.iter().map(workers).sum();
+    let needed = (workers * PER_WORKER + config.server.max_connections) as u64;
+    if let Some(allowed) = descriptors.filter(|allowed| *allowed < needed) {
+        warn!(
+            "{needed} descriptors may be needed ({PER_WORKER} a worker, one a connection), {allowed} are \
+             allowed: raise the hard limit (LimitNOFILE=, ulimit -Hn) or lower max_connections or max_concurrency"
+        );
+    }
+}
+
+async fn serve(
+    config: Arc<Config>,
+    resources: Resources,
+    access: Option<AccessLog>,
+) -> Result<(), AppError> {
+    let mut ending = Ending::listen().map_err(AppError::runtime)?;
+    let (drain, draining) = watch::channel(false);
+    let bound = bind(&config)?;
+    let metrics = resources.metrics.clone();
+    let parts = Arc::new(Parts::new(&config, &resources, access));
+    let admin = start_admin(&config, &metrics, &parts, &draining).await?;
+    let shared = Arc::new(Shared {
+        config: Arc::clone(&config),
+        parts: Arc::clone(&parts),
+        metrics: metrics.clone(),
+    });
+    let (loops, threads) = Loops::start(&shared, &draining).map_err(AppError::runtime)?;
+    announce(&bound, admin).map_err(AppError::runtime)?;
+    start_accepting(bound, loops, &config, &metrics, &draining);
+    let signal = ending.next().await;
+    info!(
+        "{signal}: draining, for at most {:?}; a second one ends at once",
+        config.server.drain_timeout
+    );
+    let _receivers_are_gone = drain.send(true);
+    tokio::select! {
+        () = join(threads) => info!("drained"),
+        signal = ending.next() => warn!("{signal} again: ending at once"),
+    }
+    parts.drain();
+    Ok(())
+}
+
+fn bind(config: &Config) -> Result<Vec<Arc<Bound>>, AppError> {
+    let listeners = config.server.listeners.iter();
+    listeners.map(|one| Bound::bind(one).map(Arc::new).map_err(AppError::runtime)).collect()
+}
+
+/// On the address that is configured; where none is, and the default is taken, on a free port.
+async fn start_admin(
+    config: &Config,
+    metrics: &Metrics,
+    parts: &Arc<Parts>,
+    draining: &watch::Receiver<bool>,
+) -> Result<Option<String>, AppError> {
+    let Some(wanted) = &config.admin else { return Ok(None) };
+    let admin =
+        || Admin { metrics: metrics.clone(), gates: parts.gates(), draining: draining.clone() };
+    let at = |address: &Address| Listener { name: "admin".to_owned(), address: address.clone() };
+    let started = admin().start(at(&wanted.address)).await;
+    let url = match (started, &wanted.address) {
+        (Err(AdminError::Bind(taken)), Address::Tcp(address))
+            if wanted.is_default && taken.is_in_use() =>
+        {
+            warn!(
+                "the default admin address {address} is taken, a free port will do: set [admin] address"
+            );
+            let free = Address::Tcp((address.ip(), 0).into());
+            admin().start(at(&free)).await
+        }
+        (started, _) => started,
+    };
+    url.map(Some).map_err(AppError::runtime)
+}
+
+/// One line a listener, then `ready`: whoever started this program reads them.
+fn announce(bound: &[Arc<Bound>], admin: Option<String>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for listener in bound {
+        writeln!(out, "listening {} {}", listener.name(), listener.url()?)?;
+    }
+    if let Some(url) = admin {
+        writeln!(out, "listening admin {url}")?;
+    }
+    writeln!(out, "ready")?;
+    out.flush()
+}
+
+fn start_accepting(
+    bound: Vec<Arc<Bound>>,
+    loops: Loops,
+    config: &Config,
+    metrics: &Metrics,
+    draining: &watch::Receiver<bool>,
+) {
+    let loops = Arc::new(loops);
+    let room = Arc::new(Semaphore::new(config.server.max_connections.min(Semaphore::MAX_PERMITS)));
+    for one in bound {
+        let (loops, room) = (Arc::clone(&loops), Arc::clone(&room));
+        tokio::spawn(accept(one, loops, room, metrics.clone(), draining.clone()));
+    }
+}
+
+async fn join(threads: Threads) {
+    let joined = tokio::task::spawn_blocking(|| threads.join()).await;
+    if joined.is_err() {
+        warn!("the event loops could not be joined");
+    }
+}

@@ -1,0 +1,232 @@
+//! Calling a C function by its [`Signature`] through libffi. All that can be wrong with a call is found before it
+//! is made, and all that a function reports is checked after: a mismatch is an error, never a guess.
+
+mod cell;
+mod slot;
+
+use std::ffi::{CStr, c_char, c_void};
+
+use libffi::low::{self, CodePtr, ffi_abi_FFI_DEFAULT_ABI, ffi_cif, ffi_type, types};
+
+use crate::ffi::library::Function;
+use crate::ffi::signature::{Return, Signature, Slot};
+use crate::ffi::value::{Scalar, Value};
+use slot::Memory;
+
+/// Bytes of a returned string, without its NUL.
+pub const MAX_TEXT: usize = 1 << 20;
+
+/// Why a call cannot be made, or what the function did against its prototype.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// Not one value for each taken slot.
+    #[error("{given} values for {taken} parameters")]
+    Count {
+        /// Values in the call.
+        given: usize,
+        /// Taken slots of the signature.
+        taken: usize,
+    },
+    /// A value of another kind, or out of range, or a string with a NUL.
+    #[error("the value for parameter {slot} does not fit its type")]
+    Mismatch {
+        /// Its index, from 0.
+        slot: usize,
+    },
+    /// A length slot that measures none, or whose type is too small for the length.
+    #[error("the length in parameter {slot} cannot be told in its type")]
+    Length {
+        /// Its index, from 0.
+        slot: usize,
+    },
+    /// A buffer that cannot be allocated.
+    #[error("no memory for the {capacity} bytes of the buffer in parameter {slot}")]
+    Memory {
+        /// Its index, from 0.
+        slot: usize,
+        /// As configured.
+        capacity: u64,
+    },
+    /// libffi refuses the signature.
+    #[error("libffi cannot call this signature")]
+    Interface,
+    /// The function says that it wrote more than it was given, or a negative length.
+    #[error(
+        "the function reports a length for the buffer in parameter {slot} beyond its {capacity} bytes; it may have overrun it"
+    )]
+    Overrun {
+        /// Index of the buffer, from 0.
+        slot: usize,
+        /// Bytes it has.
+        capacity: usize,
+    },
+    /// The returned string has no NUL within [`MAX_TEXT`] bytes.
+    #[error("the returned string is longer than {MAX_TEXT} bytes")]
+    Text,
+}
+
+/// A call, ready to be made: the timing of [`Invocation::call`] is the function's own.
+pub struct Invocation<'a> {
+    signature: &'a Signature,
+    memory: Vec<Memory>,
+    returned: Returned,
+}
+
+/// A return value as C left it.
+enum Returned {
+    Value(Value),
+    Text(*const c_char),
+}
+
+impl<'a> Invocation<'a> {
+    /// Lays out one argument for each slot; `values` has one for each taken slot, in order.
+    ///
+    /// # Errors
+    /// All of [`InvokeError`] but those that speak of what the function did.
+    pub fn new(signature: &'a Signature, values: Vec<Value>) -> Result<Self, InvokeError> {
+        let memory = slot::lay_out(&signature.slots, values)?;
+        Ok(Self { signature, memory, returned: Returned::Value(Value::Void) })
+    }
+
+    /// Calls `function` once.
+    ///
+    /// # Safety
+    /// `function` must have the signature that this invocation was made with.
+    ///
+    /// # Errors
+    /// [`InvokeError::Interface`], before anything was called.
+    pub unsafe fn call(&mut self, function: Function) -> Result<(), InvokeError> {
+        let mut kinds: Vec<_> = self.signature.slots.iter().map(|slot| slot_type(*slot)).collect();
+        let mut words: Vec<_> = self.memory.iter_mut().map(Memory::word).collect();
+        let mut arguments: Vec<_> =
+            words.iter_mut().map(|word| (&raw mut *word).cast::<c_void>()).collect();
+        let mut cif = ffi_cif::default();
+        let returns = return_type(self.signature.returns);
+        // SAFETY: `kinds` has as many entries as there are slots, and both it and the static types
+        // outlive `cif`, which ends with this function.
+        let prepared = unsafe {
+            low::prep_cif(
+                &raw mut cif,
+                ffi_abi_FFI_DEFAULT_ABI,
+                kinds.len(),
+                returns,
+                kinds.as_mut_ptr(),
+            )
+        };
+        prepared.map_err(|_| InvokeError::Interface)?;
+        // SAFETY: `arguments` has one pointer for each type in the interface, each to a word that holds a
+        // scalar of that type or a pointer into `self.memory`, which is not touched before the call
+        // returns. That `function` is of this signature is the caller's promise.
+        self.returned = unsafe {
+            returned(
+                self.signature.returns,
+                &mut cif,
+                CodePtr::from_ptr(function.0),
+                &mut arguments,
+            )
+        };
+        Ok(())
+    }
+
+    /// The return value, and one value for each output slot, in order.
+    ///
+    /// # Safety
+    /// The function must have been called, and a string that it returned must still be valid.
+    ///
+    /// # Errors
+    /// [`InvokeError::Overrun`], [`InvokeError::Text`].
+    pub unsafe fn finish(self) -> Result<(Value, Vec<Value>), InvokeError> {
+        let outputs = slot::outputs(&self.signature.slots, self.memory)?;
+        let returned = match self.returned {
+            Returned::Value(value) => value,
+            Returned::Text(text) if text.is_null() => Value::Null,
+            // SAFETY: not null; that it is a valid string is the caller's promise.
+            Returned::Text(text) => unsafe { copy_text(text) }?,
+        };
+        Ok((returned, outputs))
+    }
+}
+
+/// # Safety
+/// `text` must point to bytes that are readable up to a NUL, or for [`MAX_TEXT`] + 1 bytes.
+unsafe fn copy_text(text: *const c_char) -> Result<Value, InvokeError> {
+    // SAFETY: strnlen reads no further than the first NUL or the limit.
+    if unsafe { libc::strnlen(text, MAX_TEXT + 1) } > MAX_TEXT {
+        return Err(InvokeError::Text);
+    }
+    // SAFETY: a NUL was just found within the limit.
+    Ok(Value::Bytes(unsafe { CStr::from_ptr(text) }.to_bytes().to_vec()))
+}
+
+/// # Safety
+/// As [`low::call`]; `returns` must be what `cif` was prepared with.
+unsafe fn returned(
+    returns: Return,
+    cif: &mut ffi_cif,
+    function: CodePtr,
+    arguments: &mut [*mut c_void],
+) -> Returned {
+    let arguments = arguments.as_mut_ptr();
+    macro_rules! call {
+        ($kind:ty) => {
+            // SAFETY: the caller's promise; `low::call` undoes libffi's widening of small integers.
+            unsafe { low::call::<$kind>(cif, function, arguments) }
+        };
+    }
+    Returned::Value(match returns {
+        Return::Void => {
+            // SAFETY: as above; libffi writes no result for void.
+            unsafe { low::call::<()>(cif, function, arguments) };
+            Value::Void
+        }
+        Return::Text => return Returned::Text(call!(*const c_char)),
+        Return::Scalar(Scalar::Bool) => Value::Bool(call!(u8) != 0),
+        Return::Scalar(Scalar::I8) => Value::Int(call!(i8).into()),
+        Return::Scalar(Scalar::I16) => Value::Int(call!(i16).into()),
+        Return::Scalar(Scalar::I32) => Value::Int(call!(i32).into()),
+        Return::Scalar(Scalar::I64) => Value::Int(call!(i64)),
+        Return::Scalar(Scalar::U8) => Value::Uint(call!(u8).into()),
+        Return::Scalar(Scalar::U16) => Value::Uint(call!(u16).into()),
+        Return::Scalar(Scalar::U32) => Value::Uint(call!(u32).into()),
+        Return::Scalar(Scalar::U64) => Value::Uint(call!(u64)),
+        Return::Scalar(Scalar::F32) => Value::Float(call!(f32).into()),
+        Return::Scalar(Scalar::F64) => Value::Float(call!(f64)),
+    })
+}
+
+fn return_type(returns: Return) -> *mut ffi_type {
+    match returns {
+        Return::Void => &raw mut types::void,
+        Return::Scalar(scalar) => scalar_type(scalar),
+        Return::Text => &raw mut types::pointer,
+    }
+}
+
+fn slot_type(slot: Slot) -> *mut ffi_type {
+    match slot {
+        Slot::Scalar(scalar) | Slot::Length { scalar, .. } => scalar_type(scalar),
+        Slot::Text
+        | Slot::Bytes
+        | Slot::Buffer { .. }
+        | Slot::BufferLength { .. }
+        | Slot::Out(_) => &raw mut types::pointer,
+    }
+}
+
+fn scalar_type(scalar: Scalar) -> *mut ffi_type {
+    match scalar {
+        Scalar::Bool | Scalar::U8 => &raw mut types::uint8,
+        Scalar::I8 => &raw mut types::sint8,
+        Scalar::I16 => &raw mut types::sint16,
+        Scalar::I32 => &raw mut types::sint32,
+        Scalar::I64 => &raw mut types::sint64,
+        Scalar::U16 => &raw mut types::uint16,
+        Scalar::U32 => &raw mut types::uint32,
+        Scalar::U64 => &raw mut types::uint64,
+        Scalar::F32 => &raw mut types::float,
+        Scalar::F64 => &raw mut types::double,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Calls of functions in this very program: what crosses, and what is refused.
+
+use super::*;
+
+const I32: Slot = Slot::Scalar(Scalar::I32);
+
+fn invoke(
+    function: *const c_void,
+    returns: Return,
+    slots: &[Slot],
+    values: &[Value],
+) -> Result<(Value, Vec<Value>), InvokeError> {
+    let signature = Signature { returns, slots: slots.to_vec() };
+    let mut invocation = Invocation::new(&signature, values.to_vec())?;
+    // SAFETY: each test gives a function of the signature it names.
+    unsafe {
+        invocation.call(Function(function))?;
+        invocation.finish()
+    }
+}
+
+fn bytes(text: &str) -> Value {
+    Value::Bytes(text.as_bytes().to_vec())
+}
+
+extern "C" fn negative8() -> i8 {
+    -1
+}
+extern "C" fn big16() -> u16 {
+    0xffff
+}
+extern "C" fn negative32() -> i32 {
+    -5
+}
+extern "C" fn yes() -> bool {
+    true
+}
+extern "C" fn half() -> f32 {
+    0.5
+}
+extern "C" fn nothing() {}
+extern "C" fn null() -> *const c_char {
+    std::ptr::null()
+}
+extern "C" fn greeting() -> *const c_char {
+    c"hello".as_ptr()
+}
+
+#[test]
+fn every_kind_of_return_comes_back() {
+    let scalar = Return::Scalar;
+    let cases = [
+        (negative8 as *const c_void, scalar(Scalar::I8), Value::Int(-1)),
+        (big16 as *const c_void, scalar(Scalar::U16), Value::Uint(0xffff)),
+        (negative32 as *const c_void, scalar(Scalar::I32), Value::Int(-5)),
+        (yes as *const c_void, scalar(Scalar::Bool), Value::Bool(true)),
+        (half as *const c_void, scalar(Scalar::F32), Value::Float(0.5)),
+        (nothing as *const c_void, Return::Void, Value::Void),
+        (null as *const c_void, Return::Text, Value::Null),
+        (greeting as *const c_void, Return::Text, bytes("hello")),
+    ];
+    for (function, returns, expected) in cases {
+        assert_eq!(invoke(function, returns, &[], &[]), Ok((expected, vec![])));
+    }
+}
+
+extern "C" fn scale(value: f64, by: f32, negate: bool, add: i8) -> f64 {
+    let scaled = value * f64::from(by) + f64::from(add);
+    if negate { -scaled } else { scaled }
+}
+
+#[test]
+fn scalars_cross_by_value() {
+    let slots = [Scalar::F64, Scalar::F32, Scalar::Bool, Scalar::I8].map(Slot::Scalar);
+    let values = [Value::Float(3.0), Value::Float(0.5), Value::Bool(true), Value::Int(-1)];
+    let result = invoke(scale as *const c_void, Return::Scalar(Scalar::F64), &slots, &values);
+    assert_eq!(result, Ok((Value::Float(-0.5), vec![])));
+}
+
+/// Copies `n` bytes to `out`, reports `*out_len + extra` and the capacity that it was told.
+unsafe extern "C" fn copy(
+    input: *const u8,
+    n: u16,
+    out: *mut u8,
+    out_len: *mut usize,
+    told: *mut u32,
+    report: i32,
+) {
+    // SAFETY: the tests pass buffers of at least `n` bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(input, out, n.into());
+        *told = *out_len as u32;
+        *out_len = if report < 0 { usize::MAX } else { report as usize };
+    }
+}
+
+const COPY: [Slot; 6] = [
+    Slot::Bytes,
+    Slot::Length { of: 0, scalar: Scalar::U16 },
+    Slot::Buffer { capacity: 8 },
+    Slot::BufferLength { of: 2, scalar: Scalar::U64 },
+    Slot::Out(Scalar::U32),
+    I32,
+];
+
+#[test]
+fn buffers_are_zeroed_and_cut_to_the_reported_length() {
+    for (report, expected) in [(3, "abc"), (5, "abc\0\0"), (8, "abc\0\0\0\0\0"), (0, "")] {
+        let values = [bytes("abc"), Value::Int(report)];
+        let result = invoke(copy as *const c_void, Return::Void, &COPY, &values);
+        assert_eq!(result, Ok((Value::Void, vec![bytes(expected), Value::Uint(8)])));
+    }
+}
+
+#[test]
+fn a_reported_overrun_is_an_error() {
+    for report in [9, -1] {
+        let values = [bytes(""), Value::Int(report)];
+        let result = invoke(copy as *const c_void, Return::Void, &COPY, &values);
+        assert_eq!(result, Err(InvokeError::Overrun { slot: 2, capacity: 8 }));
+    }
+}
+
+unsafe extern "C" fn length(text: *const c_char) -> usize {
+    // SAFETY: a text parameter is NUL-terminated.
+    unsafe { libc::strlen(text) }
+}
+
+#[test]
+fn texts_and_bytes_end_in_a_nul() {
+    for slot in [Slot::Text, Slot::Bytes] {
+        for (text, expected) in [("", 0), ("four", 4)] {
+            let returns = Return::Scalar(Scalar::U64);
+            let result = invoke(length as *const c_void, returns, &[slot], &[bytes(text)]);
+            assert_eq!(result, Ok((Value::Uint(expected), vec![])));
+        }
+    }
+}
+
+#[test]
+fn misfits_are_refused_before_the_call() {
+    let long = Value::Bytes(vec![0; 256]);
+    let small = Slot::Length { of: 0, scalar: Scalar::U8 };
+    let cases: [(&[Slot], Vec<Value>, InvokeError); 9] = [
+        (&[I32], vec![], InvokeError::Count { given: 0, taken: 1 }),
+        (&[], vec![Value::Int(1)], InvokeError::Count { given: 1, taken: 0 }),
+        (&[I32], vec![Value::Int(1 << 40)], InvokeError::Mismatch { slot: 0 }),
+        (&[I32], vec![bytes("1")], InvokeError::Mismatch { slot: 0 }),
+        (&[Slot::Text], vec![bytes("a\0b")], InvokeError::Mismatch { slot: 0 }),
+        (&[Slot::Bytes], vec![Value::Null], InvokeError::Mismatch { slot: 0 }),
+        (&[Slot::Bytes, small], vec![long], InvokeError::Length { slot: 1 }),
+        (&[small], vec![], InvokeError::Length { slot: 0 }),
+        (
+            &[Slot::Buffer { capacity: u64::MAX }],
+            vec![],
+            InvokeError::Memory { slot: 0, capacity: u64::MAX },
+        ),
+    ];
+    for (slots, values, expected) in cases {
+        let signature = Signature { returns: Return::Void, slots: slots.to_vec() };
+        assert_eq!(Invocation::new(&signature, values).err(), Some(expected), "{slots:?}");
+    }
+}
