@@ -202,6 +202,5 @@ fn end(tokens: &mut Tokens<'_>) -> Result<(), PrototypeError> {
     }
 }
 
-
 #[cfg(test)]
 mod tests;
