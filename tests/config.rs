@@ -1,5 +1,7 @@
 //! The settings from outside: the shipped files load, the reference is whole, broken files are answered word by word.
 
+mod golden;
+
 use std::path::{Path, PathBuf};
 
 use cofferdam::config::{self, Config, Report};

@@ -5,6 +5,8 @@ mod bind;
 mod form;
 mod function;
 mod host;
+mod limits;
+mod matching;
 mod name;
 mod path;
 mod response;
