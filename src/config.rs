@@ -1,7 +1,14 @@
 //! The settings, resolved: every value is checked and has its default, so that an invalid state cannot be written.
 //! [`load`] reads a file; all that is wrong with it is reported at once.
 
+mod duration;
 pub mod function;
+mod load;
+mod raw;
+mod report;
+mod resolve;
+mod size;
+mod source;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +19,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
 pub use function::Function;
+pub use load::{load, parse};
+pub use raw::{Key, keys};
+pub use report::{Problem, Report, Span};
+pub use source::Environment;
 
 /// A whole configuration file.
 #[derive(Debug)]

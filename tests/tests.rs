@@ -7,6 +7,7 @@
 mod support;
 
 mod codec;
+mod config;
 mod house;
 mod origin;
 mod worker;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The longest that is taken: a year.
-pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Greatest first: the order in which they may follow each other.
 const UNITS: [(&str, u64); 5] =
@@ -14,7 +14,7 @@ const UNITS: [(&str, u64); 5] =
 /// Why a text is no duration.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum DurationError {
+pub(super) enum DurationError {
     #[error("a number with its unit was expected")]
     Shape,
     #[error("the number has no unit")]
@@ -31,7 +31,7 @@ pub enum DurationError {
 ///
 /// # Errors
 /// Whatever else is written, and more than [`LONGEST`].
-pub fn parse(text: &str) -> Result<Duration, DurationError> {
+pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
     let mut rest = text;
     let mut units = UNITS.iter();
     let mut micros: u64 = 0;

@@ -9,11 +9,13 @@ mod section;
 
 use std::time::Duration;
 
-use section::mirror;
-pub(crate) use later::{Later, WORDS_LATER};
+pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal};
-pub(crate) use read::{Field, Item, Named, Off, Read, Size, field};
-pub(crate) use section::{Section, closest, list};
+pub(crate) use read::{Field, Named, Off, Size};
+use read::{Item, Read, field};
+use section::Section;
+use section::mirror;
+pub(crate) use section::{closest, list};
 
 pub use section::Key;
 
@@ -138,7 +140,7 @@ mirror! {
         "header" header: String;
         /// A constant. A bare number or boolean is one as well.
         "const" constant: Literal;
-        /// Taken where the request has none; without it that is a 400. Beside query, path and header.
+        /// Taken where the request has none; without it that is a 400. Beside query and header.
         "default" default: Literal;
         /// The length of this other parameter: by value going in; by pointer, of a buffer, coming out.
         "len" len: String;

@@ -71,8 +71,9 @@ impl Problem {
         let primary = AnnotationKind::Primary.span(span.clone()).label(self.label.as_deref());
         let snippet = Snippet::source(text).path(path).annotation(primary);
         match &self.also {
-            Some((span, label)) => snippet
-                .annotation(AnnotationKind::Context.span(span.clone()).label(label.as_str())),
+            Some((span, label)) => {
+                snippet.annotation(AnnotationKind::Context.span(span.clone()).label(label.as_str()))
+            }
             None => snippet,
         }
     }
@@ -138,18 +139,16 @@ mod tests {
     #[test]
     fn each_problem_is_framed_with_its_place_and_mend() {
         let drawn = report(vec![Problem::at(&(10..11), "two").help("write one")]);
-        let expected = "error: two\n --> x.toml:2:5\n  |\n2 | b = 2\n  |     ^\n  |\n  = help: write one\n";
+        let expected =
+            "error: two\n --> x.toml:2:5\n  |\n2 | b = 2\n  |     ^\n  |\n  = help: write one\n";
         assert_eq!(drawn, expected);
     }
 
     #[test]
     fn problems_come_in_the_order_of_the_file_and_once() {
         let (first, second) = (Problem::at(&(0..1), "first"), Problem::at(&(6..7), "second"));
-        let drawn = Report::new(
-            "x".into(),
-            "a = 1\nb = 2\n".into(),
-            vec![second.clone(), first, second],
-        );
+        let drawn =
+            Report::new("x".into(), "a = 1\nb = 2\n".into(), vec![second.clone(), first, second]);
         assert_eq!(drawn.messages().collect::<Vec<_>>(), ["first", "second"]);
     }
 

@@ -7,7 +7,7 @@ const UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), (
 /// Why a text is no size.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum SizeError {
+pub(super) enum SizeError {
     #[error("a whole number with its unit was expected")]
     Shape,
     #[error("the number has no unit")]
@@ -22,7 +22,7 @@ pub enum SizeError {
 ///
 /// # Errors
 /// Whatever else is written, and more than an `i64` of bytes.
-pub fn parse(text: &str) -> Result<u64, SizeError> {
+pub(super) fn parse(text: &str) -> Result<u64, SizeError> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     match (number, unit) {

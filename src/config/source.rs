@@ -7,6 +7,26 @@ use super::report::{Problem, Span};
 /// Looks an environment variable up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What is wrong with a string, wherever it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    message: String,
+    mend: String,
+    part: Option<Span>,
+}
+
+impl Complaint {
+    /// What is wrong, and how to mend it.
+    pub(crate) fn new(message: impl Into<String>, mend: impl Into<String>) -> Self {
+        Complaint { message: message.into(), mend: mend.into(), part: None }
+    }
+
+    /// Only this part of the string, in bytes.
+    pub(crate) fn part(self, part: &Span) -> Self {
+        Complaint { part: Some(part.clone()), ..self }
+    }
+}
+
 /// Passed along by all who read; whoever finds something wrong says so here and goes on.
 pub(crate) struct Source<'a> {
     /// As given.
@@ -23,6 +43,15 @@ impl Source<'_> {
     /// Notes what is wrong.
     pub(crate) fn wrong(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// Notes what is wrong with a string that stands at `span`.
+    pub(crate) fn complain(&mut self, span: &Span, string: &str, complaint: Complaint) {
+        let span = match &complaint.part {
+            Some(part) => self.inside(span, string, part),
+            None => span.clone(),
+        };
+        self.wrong(Problem::at(&span, complaint.message).help(complaint.mend));
     }
 
     /// The place of a part of a string, where the file holds the string as it is; else the whole string's.

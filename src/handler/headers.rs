@@ -89,7 +89,9 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut map = HeaderMap::new();
-        rows.for_each(|(name, value)| drop(map.append(name, value)));
+        rows.for_each(|(name, value)| {
+            map.append(name, value);
+        });
         map
     }
 

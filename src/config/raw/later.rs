@@ -25,29 +25,84 @@ const ARGUMENT: &str = "functions.NAME.arguments.PARAMETER";
 
 /// Keys.
 pub(crate) const LATER: &[Later] = &[
-    later("", "sandboxes", "[sandboxes.NAME]", "remove it: a worker has its own process group, no descriptors and no core file"),
-    later("", "metrics", "[metrics]", "remove it: metrics are always on, under /metrics of [admin] address"),
+    later(
+        "",
+        "sandboxes",
+        "[sandboxes.NAME]",
+        "remove it: a worker has its own process group, no descriptors and no core file",
+    ),
+    later(
+        "",
+        "metrics",
+        "[metrics]",
+        "remove it: metrics are always on, under /metrics of [admin] address",
+    ),
     later("", "trace", "[trace]", "remove it: [log] level = \"debug\" says the most"),
-    later("", "jobs", "[jobs]", "remove it: a call answers the request that made it; see on_disconnect = \"finish\""),
+    later(
+        "",
+        "jobs",
+        "[jobs]",
+        "remove it: a call answers the request that made it; see on_disconnect = \"finish\"",
+    ),
     later("", "brokers", "[brokers.NAME]", "remove it: calls come from HTTP requests"),
     later("server", "tls", "TLS", "remove it: accept plain HTTP, behind what ends TLS for you"),
-    later("server.listeners", "tls", "TLS", "remove it: accept plain HTTP, behind what ends TLS for you"),
+    later(
+        "server.listeners",
+        "tls",
+        "TLS",
+        "remove it: accept plain HTTP, behind what ends TLS for you",
+    ),
     later("upstreams.NAME", "tls", "TLS to upstreams", "remove it: use an http:// or unix: url"),
-    later("functions.NAME", "sandbox", "sandboxes", "remove it: a worker has its own process group, no descriptors and no core file"),
-    later("functions.NAME.failure", "message", "messages of failures", "remove it: failure = { status = 422 }"),
-    later(ARGUMENT, "json", "arguments from a JSON body", "take the \"body\" as a string, or the value from { query = \"…\" }"),
-    later(ARGUMENT, "form", "arguments from a form", "take the value from { query = \"…\" }, or write a `handler`"),
+    later(
+        "functions.NAME",
+        "sandbox",
+        "sandboxes",
+        "remove it: a worker has its own process group, no descriptors and no core file",
+    ),
+    later(
+        "functions.NAME.failure",
+        "message",
+        "messages of failures",
+        "remove it: failure = { status = 422 }",
+    ),
+    later(
+        ARGUMENT,
+        "json",
+        "arguments from a JSON body",
+        "take the \"body\" as a string, or the value from { query = \"…\" }",
+    ),
+    later(
+        ARGUMENT,
+        "form",
+        "arguments from a form",
+        "take the value from { query = \"…\" }, or write a `handler`",
+    ),
     later(ARGUMENT, "cookie", "arguments from cookies", "take { header = \"cookie\" } as a string"),
 ];
 
 /// Values that are one of a few words; `section` is the key.
 pub(crate) const WORDS_LATER: &[Later] = &[
-    later("mode", "pool", "the mode `pool`", "write mode = \"process\": its spares are started ahead"),
+    later(
+        "mode",
+        "pool",
+        "the mode `pool`",
+        "write mode = \"process\": its spares are started ahead",
+    ),
     later("mode", "thread", "the mode `thread`", "write mode = \"process\""),
     later("mode", "inline", "the mode `inline`", "write mode = \"process\""),
-    later("mode", "detached", "the mode `detached`", "write mode = \"process\", with on_disconnect = \"finish\""),
+    later(
+        "mode",
+        "detached",
+        "the mode `detached`",
+        "write mode = \"process\", with on_disconnect = \"finish\"",
+    ),
     later("mode", "green", "the mode `green`", "write mode = \"process\""),
     later("mode", "queue", "the mode `queue`", "write mode = \"process\""),
     later("spawn", "fork", "spawn by `fork`", "write spawn = \"exec\", with spares = 4 or more"),
-    later("order", "deadline", "the order `deadline`", "write order = \"fifo\" or order = \"lifo\""),
+    later(
+        "order",
+        "deadline",
+        "the order `deadline`",
+        "write order = \"fifo\" or order = \"lifo\"",
+    ),
 ];

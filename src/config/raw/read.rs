@@ -141,7 +141,8 @@ impl Read for Size {
     }
 
     fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
-        let mend = || format!("write a whole number with its unit (B, KiB, MiB, GiB): {key} = \"64KiB\"");
+        let mend =
+            || format!("write a whole number with its unit (B, KiB, MiB, GiB): {key} = \"64KiB\"");
         let text = unit_string(item, key, "a size in quotes", "B", mend, source)?;
         match size::parse(&text) {
             Ok(0) => {

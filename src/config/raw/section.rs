@@ -3,7 +3,7 @@
 use toml::de::DeTable;
 
 use super::later::LATER;
-use super::read::{Item, Read, mismatch};
+use super::read::{Item, mismatch};
 use crate::config::report::Problem;
 use crate::config::source::Source;
 
@@ -134,7 +134,7 @@ fn unknown<S: Section>(name: &str) -> Unknown {
     let keys = S::keys();
     let close = closest(name, keys.iter().map(|key| key.name));
     let homes = homes(name, S::HEADER);
-    let misplaced = !homes.is_empty() && !close.is_some_and(|close| distance(name, close) == 1);
+    let misplaced = !homes.is_empty() && close.is_none_or(|close| distance(name, close) > 1);
     let mend = match close {
         _ if misplaced => format!("`{name}` belongs {}", homes.join(" or ")),
         Some(close) => format!("did you mean `{close}`?"),

@@ -1,0 +1,148 @@
+//! Where to listen, and where an upstream listens.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::config::source::Complaint;
+use crate::config::{Address, Origin};
+
+/// `sun_path` of unix(7) less its NUL.
+const MAX_UNIX_PATH: usize = 107;
+
+const LISTEN: &str = "write an IP address and a port, \"127.0.0.1:8080\" or \":8080\" for all of them, or \"unix:/run/app.sock\"";
+const URL: &str = "write \"http://127.0.0.1:5000\" or \"unix:/run/app.sock\"";
+
+/// `HOST:PORT`, `:PORT` (all IPv4 addresses) or `unix:PATH`. The path comes back as written.
+pub(super) fn listen(text: &str) -> Result<Address, Complaint> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Address::Unix(unix(path)?.into()));
+    }
+    let wrong = |message: String| Complaint::new(message, LISTEN);
+    let (host, port) =
+        text.rsplit_once(':').ok_or_else(|| wrong(format!("`{text}` has no `:PORT`")))?;
+    let port = port_number(port).ok_or_else(|| wrong(format!("`{port}` is no port")))?;
+    let ip: IpAddr = match host {
+        "" => Ipv4Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        _ => bare(host).parse().map_err(|_| wrong(format!("`{host}` is no IP address")))?,
+    };
+    if ip.is_ipv6() && !host.starts_with('[') {
+        return Err(wrong(format!("write brackets around an IPv6 address: \"[{host}]:{port}\"")));
+    }
+    Ok(Address::Tcp(SocketAddr::new(ip, port)))
+}
+
+/// `http://HOST:PORT` or `unix:PATH`. The path comes back as written.
+pub(super) fn url(text: &str) -> Result<Origin, Complaint> {
+    let wrong = |message: String| Complaint::new(message, URL);
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Origin::Unix(unix(path)?.into()));
+    }
+    if text.starts_with("https:") {
+        return Err(wrong("this version does not have TLS to upstreams".into()));
+    }
+    let rest = text.strip_prefix("http://");
+    let rest = rest.ok_or_else(|| wrong(format!("`{text}` is no upstream's URL")))?;
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if let Some(at) = authority.find(['/', '?', '#', '@']) {
+        let message =
+            "an upstream's URL has no path, query or user: the request's own path is sent";
+        let start = text.len() - rest.len() + at;
+        return Err(wrong(message.into()).part(&(start..text.len())));
+    }
+    authority_parts(authority).ok_or_else(|| wrong(format!("`{authority}` is no HOST:PORT")))
+}
+
+/// The port is 80 if not written.
+fn authority_parts(authority: &str) -> Option<Origin> {
+    let end_of_host = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority[end_of_host..].rfind(':') {
+        Some(at) => authority.split_at(end_of_host + at),
+        None => (authority, ":80"),
+    };
+    let port = port_number(&port[1..]).filter(|port| *port > 0)?;
+    let inner = bare(host);
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let valid = match inner.parse::<IpAddr>() {
+        Ok(ip) => ip.is_ipv6() == host.starts_with('['),
+        Err(_) => !host.starts_with('[') && !host.is_empty() && host.bytes().all(is_name),
+    };
+    valid.then(|| Origin::Tcp { host: inner.into(), port })
+}
+
+/// Without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Digits only.
+fn port_number(text: &str) -> Option<u16> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn unix(path: &str) -> Result<&str, Complaint> {
+    let mend = "write unix: and a path, as \"unix:/run/app.sock\"";
+    if path.is_empty() || path.contains('\0') {
+        return Err(Complaint::new("a unix socket needs a path", mend));
+    }
+    if path.len() > MAX_UNIX_PATH {
+        let message = format!("a unix socket's path has at most {MAX_UNIX_PATH} bytes");
+        return Err(Complaint::new(message, "choose a shorter path, as under /run"));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_to_listen_at() {
+        for (text, address) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            (":8080", "0.0.0.0:8080"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(listen(text), Ok(Address::Tcp(address.parse().unwrap())), "{text}");
+        }
+        assert_eq!(listen("unix:/run/a.sock"), Ok(Address::Unix("/run/a.sock".into())));
+        for text in
+            ["", "8080", "x:8080", "::1:80", ":65536", ":+80", "127.0.0.1:", "unix:", "1.2.3:80"]
+        {
+            assert!(listen(text).is_err(), "{text}");
+        }
+        assert!(listen(&format!("unix:/{}", "a".repeat(107))).is_err());
+    }
+
+    #[test]
+    fn urls_of_upstreams() {
+        for (text, name, number) in [
+            ("http://127.0.0.1:5000", "127.0.0.1", 5000),
+            ("http://app/", "app", 80),
+            ("http://my-app.local:81", "my-app.local", 81),
+            ("http://[::1]:81", "::1", 81),
+            ("http://[::1]", "::1", 80),
+        ] {
+            let origin = Origin::Tcp { host: name.into(), port: number };
+            assert_eq!(url(text), Ok(origin), "{text}");
+        }
+        for text in [
+            "",
+            "app:5000",
+            "https://app",
+            "http://",
+            "http://:80",
+            "http://a:0",
+            "http://a:x",
+            "http://a/b",
+            "http://a?b",
+            "http://u@a",
+            "http://::1:80",
+            "http://[::1",
+            "http://[app]:80",
+            "http://a b",
+        ] {
+            assert!(url(text).is_err(), "{text}");
+        }
+    }
+}

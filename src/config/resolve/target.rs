@@ -1,0 +1,144 @@
+//! Which forms fit which C types, and constants cut to them.
+
+use super::form::Form;
+use crate::config::function::{Source, Target};
+use crate::config::raw::Literal;
+use crate::config::source::Complaint;
+use crate::ffi::prototype::{CType, Pointee};
+use crate::ffi::signature::Slot;
+use crate::ffi::value::{Scalar, Value};
+
+/// What a parameter becomes; the index of the parameter a length measures is found later.
+pub(super) enum Role {
+    /// Taken from the request or the file.
+    Input(Slot, Target, Source),
+    /// Memory or a scalar that the function fills.
+    Output(Slot),
+    /// The length, by value, of the parameter named.
+    Length(Scalar, String),
+    /// The length, by address, of the buffer named.
+    BufferLength(Scalar, String),
+}
+
+/// The role of a parameter of type `ctype` that is bound to `form`.
+pub(super) fn role(ctype: CType, form: Form) -> Result<Role, Complaint> {
+    match form {
+        Form::Body => Ok(input(ctype, Source::Body)?),
+        Form::Query(name) => input(ctype, Source::Query(name)),
+        Form::Path(name) => input(ctype, Source::Path(name)),
+        Form::Header(name) => input(ctype, Source::Header(name)),
+        Form::Constant(literal) => {
+            let (_, target) = input_slot(ctype)?;
+            input(ctype, Source::Constant(constant(&literal, target)?))
+        }
+        Form::Length(of) => length(ctype, of),
+        Form::Buffer(capacity) => buffer(ctype, capacity),
+        Form::Out => out(ctype),
+    }
+}
+
+fn input(ctype: CType, source: Source) -> Result<Role, Complaint> {
+    let (slot, target) = input_slot(ctype)?;
+    Ok(Role::Input(slot, target, source))
+}
+
+fn input_slot(ctype: CType) -> Result<(Slot, Target), Complaint> {
+    match ctype {
+        CType::Scalar(scalar) => Ok((Slot::Scalar(scalar), Target::Scalar(scalar))),
+        CType::Pointer { to: Pointee::Text, .. } => Ok((Slot::Text, Target::Text)),
+        CType::Pointer { to: Pointee::Bytes, .. } => Ok((Slot::Bytes, Target::Bytes)),
+        CType::Pointer { to: Pointee::Scalar(_), is_const: false } => Err(Complaint::new(
+            "a pointer to a number is an output",
+            "bind it to \"out\", or to { len = \"BUFFER\" } if it is the length of one",
+        )),
+        CType::Pointer { to: Pointee::Scalar(_), is_const: true } => Err(Complaint::new(
+            "an array of numbers cannot come from a request",
+            "wrap the function in a handler of cofferdam.h, and write `handler` instead of `prototype`",
+        )),
+    }
+}
+
+fn length(ctype: CType, of: String) -> Result<Role, Complaint> {
+    let wide =
+        |scalar: Scalar| matches!(scalar, Scalar::I32 | Scalar::U32 | Scalar::I64 | Scalar::U64);
+    match ctype {
+        CType::Scalar(scalar) if wide(scalar) => Ok(Role::Length(scalar, of)),
+        CType::Pointer { to: Pointee::Scalar(scalar), is_const: false } if wide(scalar) => {
+            Ok(Role::BufferLength(scalar, of))
+        }
+        _ => Err(Complaint::new(
+            "a length must be an integer of 32 or 64 bits, or a pointer to one that the function sets",
+            "declare it as size_t, or as size_t * for a buffer",
+        )),
+    }
+}
+
+fn buffer(ctype: CType, capacity: u64) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Pointer { to: Pointee::Text | Pointee::Bytes, is_const: false } => {
+            Ok(Role::Output(Slot::Buffer { capacity }))
+        }
+        CType::Pointer { is_const: true, .. } => Err(Complaint::new(
+            "a function does not write to what is const",
+            "bind it to \"body\" or { query = \"…\" }, or remove `const`",
+        )),
+        _ => Err(Complaint::new(
+            "a buffer goes to a pointer to bytes",
+            "declare it as uint8_t *, char * or void *",
+        )),
+    }
+}
+
+fn out(ctype: CType) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Pointer { to: Pointee::Scalar(scalar), is_const: false } => {
+            Ok(Role::Output(Slot::Out(scalar)))
+        }
+        CType::Pointer { to: Pointee::Text | Pointee::Bytes, is_const: false } => {
+            Err(Complaint::new(
+                "bytes that the function fills need memory",
+                "say how much: { buffer = \"64KiB\" }",
+            ))
+        }
+        _ => Err(Complaint::new(
+            "the function cannot set what it does not get by a writable address",
+            "bind it to a source, as { query = \"…\" }, or declare it as a pointer",
+        )),
+    }
+}
+
+/// A constant as the parameter's type has it.
+pub(super) fn constant(literal: &Literal, target: Target) -> Result<Value, Complaint> {
+    let wrong = |wanted: String| {
+        Err(Complaint::new(
+            format!("this constant {wanted}"),
+            "write one that fits the parameter's type",
+        ))
+    };
+    match (target, literal) {
+        (Target::Text, Literal::Text(text)) if text.contains('\0') => {
+            wrong("must have no NUL inside".into())
+        }
+        (Target::Text | Target::Bytes, Literal::Text(text)) => {
+            Ok(Value::Bytes(text.clone().into_bytes()))
+        }
+        (Target::Text | Target::Bytes, _) => wrong("must be a string".into()),
+        (Target::Scalar(scalar), literal) => {
+            scalar_constant(scalar, literal).or_else(|error| wrong(error.to_string()))
+        }
+    }
+}
+
+/// A string is read as a request's text is, so that it may come from the environment.
+fn scalar_constant(
+    scalar: Scalar,
+    literal: &Literal,
+) -> Result<Value, crate::ffi::value::ValueError> {
+    match (scalar, literal) {
+        (_, Literal::Text(text)) => scalar.parse(text),
+        (Scalar::Bool, Literal::Bool(value)) => Ok(Value::Bool(*value)),
+        (Scalar::F32 | Scalar::F64, Literal::Float(value)) => scalar.parse(&value.to_string()),
+        (Scalar::Bool, _) | (_, Literal::Bool(_) | Literal::Float(_)) => scalar.parse(""),
+        (_, Literal::Int(value)) => scalar.parse(&value.to_string()),
+    }
+}
