@@ -32,7 +32,11 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let (lines, _flusher) = logging::start(&config.log, &metrics)?;
     let resources = resources(&config, metrics, worker)?;
     let access = AccessLog::new(config.log.access, lines);
-    control_runtime()?.block_on(serve(config, resources, access))
+    let runtime = control_runtime()?;
+    let served = runtime.block_on(serve(config, resources, access));
+    // What a second signal cut short is still being joined: dropping the runtime would wait for that.
+    runtime.shutdown_background();
+    served
 }
 
 /// The settings in `file`.
