@@ -6,16 +6,18 @@ mod later;
 mod literal;
 mod read;
 mod section;
+mod unit;
 
 use std::time::Duration;
 
 pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal};
-pub(crate) use read::{Field, Named, Off, Size};
+pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
 use section::Section;
 use section::mirror;
 pub(crate) use section::{closest, list};
+pub(crate) use unit::Size;
 
 pub use section::Key;
 

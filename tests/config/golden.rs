@@ -8,7 +8,8 @@ use cofferdam::config;
 fn broken_files() -> Vec<PathBuf> {
     let folder = super::root().join("tests/fixtures/config/bad");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    let mut files: Vec<_> =
+        entries.filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
     files.sort();
     files
 }

@@ -90,7 +90,8 @@ struct Found {
 /// All listeners; `None` if one is wrong or there is none.
 fn listeners(file: &File, written: &raw::Server, source: &mut Source<'_>) -> Option<Vec<Listener>> {
     let list = value(written.listeners.as_ref()).map(Vec::as_slice).unwrap_or_default();
-    let misspelt = file.meant.contains(&"listen") || written.meant.contains(&"listeners");
+    let meant = |key| file.meant.contains(&key) || written.meant.contains(&key);
+    let misspelt = meant("listen") || meant("listeners");
     if file.listen.is_none() && list.is_empty() && !misspelt {
         let problem = Problem::at(&(0..0), "nothing to listen at");
         source.wrong(problem.help("write at the top: listen = \"127.0.0.1:8080\""));
