@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn guesses_what_was_meant() {
-        for (text, guess) in [("30", Some("30s")), ("5 S", Some("5s")), ("5sec", None), ("1s1m", None)] {
+        for (text, guess) in
+            [("30", Some("30s")), ("5 S", Some("5s")), ("5sec", None), ("1s1m", None)]
+        {
             assert_eq!(meant(text).as_deref(), guess, "{text}");
         }
     }
