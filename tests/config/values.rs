@@ -24,10 +24,16 @@ fn the_smallest_file_is_a_listener() {
 
 #[test]
 fn the_top_level_upstream_is_a_route() {
-    let config = parse("listen = \":1\"\nupstream = \"http://localhost:5000\"\n").unwrap();
+    let config = parse(
+        r#"
+listen = ":1"
+upstream = "http://localhost:5000"
+"#,
+    )
+    .unwrap();
     let route = &config.routes[0];
     assert_eq!((route.name.as_str(), &route.path), ("upstream", &PathMatch::Prefix("/".into())));
-    assert_eq!(route.defined_at, "/etc/cofferdam/cofferdam.toml:2");
+    assert_eq!(route.defined_at, "/etc/cofferdam/cofferdam.toml:3");
     let Action::Proxy(upstream) = &route.action else { panic!("{route:?}") };
     assert_eq!(upstream.origin, Origin::Tcp { host: "localhost".into(), port: 5000 });
     assert_eq!(config.upstreams.len(), 1);
@@ -35,7 +41,22 @@ fn the_top_level_upstream_is_a_route() {
 
 #[test]
 fn one_origin_is_one_upstream() {
-    let config = parse("listen = \":1\"\nupstream = \"http://a:1\"\n[[routes]]\npath = \"/x\"\nproxy = \"http://a:1\"\n[[routes]]\npath = \"/y\"\nproxy = \"upstream\"\n[[routes]]\npath = \"/z\"\nproxy = \"unix:z.sock\"\n").unwrap();
+    let config = parse(
+        r#"
+listen = ":1"
+upstream = "http://a:1"
+[[routes]]
+path = "/x"
+proxy = "http://a:1"
+[[routes]]
+path = "/y"
+proxy = "upstream"
+[[routes]]
+path = "/z"
+proxy = "unix:z.sock"
+"#,
+    )
+    .unwrap();
     assert_eq!(config.upstreams.len(), 2);
     assert_eq!(config.upstreams[1].origin, Origin::Unix("/etc/cofferdam/z.sock".into()));
     assert_eq!(config.upstreams[1].name, "z");
@@ -43,7 +64,17 @@ fn one_origin_is_one_upstream() {
 
 #[test]
 fn a_short_call_is_a_function_named_after_its_route() {
-    let config = parse("listen = \":1\"\n[defaults]\nspares = 7\n[[routes]]\npath = \"/slow\"\ncall = \"./lib/../libslow.so:main\"\n").unwrap();
+    let config = parse(
+        r#"
+listen = ":1"
+[defaults]
+spares = 7
+[[routes]]
+path = "/slow"
+call = "./lib/../libslow.so:main"
+"#,
+    )
+    .unwrap();
     let function = &config.functions[0];
     assert_eq!(function.name, "slow");
     assert_eq!(function.library, PathBuf::from("/etc/cofferdam/lib/../libslow.so"));
@@ -97,7 +128,23 @@ fn every_form_of_argument_is_bound() {
 
 #[test]
 fn a_function_s_own_keys_win_over_the_defaults_key_by_key() {
-    let config = parse("listen = \":1\"\n[defaults]\ntimeout = \"off\"\nmax_concurrency = 5\nqueue = { length = 9, order = \"lifo\" }\n[functions.f]\nlibrary = \"libf.so\"\nhandler = \"f\"\nmax_concurrency = 6\nqueue = { length = \"off\" }\nkill_grace = \"off\"\non_disconnect = \"finish\"\n").unwrap();
+    let config = parse(
+        r#"
+listen = ":1"
+[defaults]
+timeout = "off"
+max_concurrency = 5
+queue = { length = 9, order = "lifo" }
+[functions.f]
+library = "libf.so"
+handler = "f"
+max_concurrency = 6
+queue = { length = "off" }
+kill_grace = "off"
+on_disconnect = "finish"
+"#,
+    )
+    .unwrap();
     let function = function(&config, "f");
     assert_eq!((function.timeout, function.max_concurrency), (None, 6));
     assert_eq!((function.queue.length, function.queue.order), (0, Order::Lifo));
@@ -154,14 +201,43 @@ fn routes_that_differ_in_any_way_live_together() {
 
 #[test]
 fn constants_may_come_from_the_environment() {
-    let config = parse("listen = \":1\"\n[functions.f]\nlibrary = \"f.so\"\nprototype = \"int f(int w)\"\narguments = { w = { const = \"${WIDTH:-320}\" } }\n").unwrap();
+    let config = parse(
+        r#"
+listen = ":1"
+[functions.f]
+library = "f.so"
+prototype = "int f(int w)"
+arguments = { w = { const = "${WIDTH:-320}" } }
+"#,
+    )
+    .unwrap();
     let Entry::Function(bound) = &function(&config, "f").entry else { panic!() };
     assert_eq!(bound.inputs[0].source, Source::Constant(Value::Int(320)));
 }
 
 #[test]
 fn a_void_function_answers_204_and_a_reference_to_a_handler_may_say_call() {
-    let config = parse("listen = \":1\"\n[functions.f]\nlibrary = \"f.so\"\nprototype = \"void f(void)\"\n[functions.g]\nlibrary = \"f.so\"\nhandler = \"g\"\n[[routes]]\npath = \"/f\"\ncall = \"f\"\n[[routes]]\npath = \"/g\"\ncall = \"g\"\n[[routes]]\npath = \"/h\"\nhandler = \"./h.so:h\"\n").unwrap();
+    let config = parse(
+        r#"
+listen = ":1"
+[functions.f]
+library = "f.so"
+prototype = "void f(void)"
+[functions.g]
+library = "f.so"
+handler = "g"
+[[routes]]
+path = "/f"
+call = "f"
+[[routes]]
+path = "/g"
+call = "g"
+[[routes]]
+path = "/h"
+handler = "./h.so:h"
+"#,
+    )
+    .unwrap();
     let Entry::Function(bound) = &function(&config, "f").entry else { panic!() };
     assert_eq!((bound.response.status.as_u16(), &bound.response.body), (204, &ResponseBody::Empty));
     assert!(matches!(&function(&config, "h").entry, Entry::Handler { symbol } if symbol == "h"));

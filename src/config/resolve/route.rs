@@ -145,7 +145,9 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
         [] => {
             if !raw.meant.iter().any(|key| actions.iter().any(|(action, _)| action == key)) {
                 let problem = Problem::at(section, "nothing answers this route");
-                source.wrong(problem.help("write one of: call = \"FUNCTION\", handler = \"FUNCTION\", proxy = \"UPSTREAM\", respond = { body = \"…\" }"));
+                source.wrong(problem.help(
+"write one of: call = \"FUNCTION\", handler = \"FUNCTION\", proxy = \"UPSTREAM\", \
+                     respond = { body = \"…\" }"));
             }
             None
         }

@@ -99,7 +99,7 @@ fn listeners(file: &File, written: &raw::Server, source: &mut Source<'_>) -> Opt
     }
     let mut found: Vec<Found> = Vec::new();
     if let Some(field) = &file.listen
-        && let Some(address) = resolve_address(Some(field), source)
+        && let Some(address) = address::address(Some(field), source)
     {
         let listener = Listener { name: MAIN_LISTENER.into(), address };
         let (name_at, address_at) = (field.span.clone(), field.span.clone());
@@ -123,7 +123,7 @@ fn one_listener(field: &Field<raw::Listener>, source: &mut Source<'_>) -> Option
         )),
         _ => name::label(text),
     });
-    let address = resolve_address(raw.address.as_ref(), source);
+    let address = address::address(raw.address.as_ref(), source);
     Some(Found {
         listener: Listener { name: name?, address: address? },
         name_at: raw.name.as_ref()?.span.clone(),
@@ -152,14 +152,6 @@ fn distinct(found: &[Found], source: &mut Source<'_>) {
     }
 }
 
-/// A socket's path is relative to the file's folder.
-fn resolve_address(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Address> {
-    Some(match parsed(field, source, address::listen)? {
-        Address::Unix(path) => Address::Unix(source.resolve_path(&path.to_string_lossy())),
-        tcp @ Address::Tcp(_) => tcp,
-    })
-}
-
 pub(super) fn admin(file: &File, source: &mut Source<'_>) -> Option<Admin> {
     let default = Admin { address: Address::Tcp(([127, 0, 0, 1], 9180).into()), is_default: true };
     let Some(field) = value(file.admin.as_ref()).and_then(|admin| admin.address.as_ref()) else {
@@ -169,7 +161,7 @@ pub(super) fn admin(file: &File, source: &mut Source<'_>) -> Option<Admin> {
         Off::Off => None,
         Off::On(text) => {
             let field = Field { value: Some(text), span: field.span.clone() };
-            let address = resolve_address(Some(&field), source)?;
+            let address = address::address(Some(&field), source)?;
             Some(Admin { address, is_default: false })
         }
     }
