@@ -66,8 +66,14 @@ pub enum Mend {
 impl std::fmt::Display for Mend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Mend::Declaration => "paste one declaration, as: int resize(const uint8_t *in, size_t n, int width)",
-            Mend::Handler => "wrap it in a handler, `int NAME(cof_request *, cof_response *)` of cofferdam.h, and write `handler` instead of `prototype`",
+            Mend::Declaration => {
+                "paste one declaration, as: \
+                 int resize(const uint8_t *in, size_t n, int width)"
+            }
+            Mend::Handler => {
+                "wrap it in a handler, `int NAME(cof_request *, cof_response *)` of cofferdam.h, \
+                 and write `handler` instead of `prototype`"
+            }
             Mend::Void => "write (void) where there are no parameters",
         })
     }
