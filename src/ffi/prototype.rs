@@ -98,7 +98,7 @@ pub fn parse(text: &str) -> Result<Prototype, PrototypeError> {
     skip_storage(&mut tokens)?;
     let returns = types::returns(&mut tokens)?;
     let name = function_name(&mut tokens)?;
-    tokens.expect("(")?;
+    tokens.require("(")?;
     let parameters = parameters(&mut tokens)?;
     end(&mut tokens)?;
     Ok(Prototype { name, returns, parameters })
@@ -153,7 +153,7 @@ fn parameters(tokens: &mut Tokens<'_>) -> Result<Vec<Parameter>, PrototypeError>
         if tokens.take(")") {
             return Ok(parameters);
         }
-        tokens.expect(",")?;
+        tokens.require(",")?;
     }
 }
 

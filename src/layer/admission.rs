@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::always_ready;
 use crate::config::Function;
 use crate::config::function::Order;
+use crate::handler::always_ready;
 use crate::handler::{Answering, Error, Granted, Request, Response};
 use crate::sys::clock::monotonic_ns;
 use crate::telemetry::Metrics;
