@@ -192,6 +192,12 @@ impl Gate {
         next.map(|(_, waiting)| waiting)
     }
 
+    /// Whether no slot is taken.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lock().in_use == 0
+    }
+
     /// Brings what grows with time up to now: before each scrape.
     pub fn refresh(&self) {
         let mut state = self.lock();

@@ -1,5 +1,6 @@
 //! The acceptor: hands each connection to the event loop with the fewest.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
@@ -39,9 +40,18 @@ pub async fn accept(
             (Err(problem), _) => {
                 failed.inc();
                 warn!(listener = bound.name(), "a connection could not be accepted: {problem}");
-                sleep(BACK_OFF).await;
+                if is_shortage(&problem) {
+                    sleep(BACK_OFF).await;
+                }
             }
             (_, Err(_)) => return,
         }
     }
+}
+
+/// Want of descriptors or memory lasts; any other error is that of one connection (`accept(2)`).
+fn is_shortage(problem: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(problem).is_some_and(|errno| shortages.contains(&errno))
 }
