@@ -277,6 +277,9 @@ impl Run {
                 }
             }
             FromWorker::End { id: of, code, spent } if of == id => self.end(code, spent),
+            FromWorker::Broken { id: of, message } if of == id => {
+                Some(self.broken(Failure::Protocol(message)))
+            }
             FromWorker::Log { level, message } => {
                 verdict::log_line(&self.spec, self.call.id, level, &message);
                 None

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_child_is_reaped_once_with_how_it_ended() {
         for (script, exit) in [("exit 3", Exit::Code(3)), ("kill -9 $$", Exit::Signal(9))] {
-            let child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+            let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
             let reaped = loop {
                 if let Some(reaped) = reap(child.id()).unwrap() {
                     break reaped;
@@ -134,6 +134,7 @@ mod tests {
             assert_eq!(reaped.exit, exit, "{script}");
             assert!(reaped.max_resident_bytes > 0);
             assert!(reap(child.id()).is_err(), "reaped twice");
+            assert!(child.wait().is_err(), "nothing is left for std");
         }
     }
 
