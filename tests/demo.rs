@@ -36,7 +36,7 @@ fn it_stays_up_to_be_looked_at_until_it_is_interrupted() {
     let below = process::descendants(demo.running.pid());
     for (path, expected) in [("/fast", "fast\n"), ("/sleep", "0"), ("/metrics", "_workers{")] {
         let url = demo.url_of(path);
-        let text = http::get(&Place::parse(&url).unwrap(), path).text();
+        let text = http::get(Place::parse(&url).unwrap(), path).text();
         assert!(text.contains(expected), "{url}: {text}");
     }
     process::signal_pid(demo.running.pid(), Signal::INT);
