@@ -43,7 +43,7 @@ fn the_demo_is_the_experiment() {
     let config = config::load(&root().join("config/demo.toml")).unwrap();
     let names: Vec<_> = config.routes.iter().map(|route| route.name.as_str()).collect();
     assert_eq!(names, ["upstream", "sleep", "fast", "pong"]);
-    assert_eq!(config.functions[0].max_concurrency, 64);
+    assert_eq!(config.functions[0].max_concurrency, 1000);
     assert_eq!(config.functions[0].spares, 4);
     assert_eq!(config.upstreams.len(), 1);
 }

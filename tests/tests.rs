@@ -8,6 +8,7 @@ mod support;
 
 mod codec;
 mod config;
+mod demo;
 mod house;
 mod origin;
 mod worker;
