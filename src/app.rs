@@ -3,6 +3,7 @@
 pub mod call;
 pub mod check;
 pub mod cli;
+pub mod demo;
 pub mod explain;
 pub mod logging;
 pub mod run;

@@ -9,6 +9,7 @@ mod support;
 mod calls;
 mod codec;
 mod config;
+mod demo;
 mod house;
 mod origin;
 mod worker;

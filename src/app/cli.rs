@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{AppError, call, check, explain, run};
+use crate::app::{AppError, call, check, demo, explain, run};
 
 /// A reverse-proxy sidecar that keeps blocking handlers from stalling a server.
 #[derive(Debug, Parser)]
@@ -51,6 +51,24 @@ enum Command {
         #[arg(value_name = "ARG=VALUE")]
         arguments: Vec<String>,
     },
+    /// Play the problem and its cure: an app whose event loop blocks, alone and with Cofferdam before it
+    Demo {
+        /// On the blocking endpoint at once, 1 to 1000
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        clients: usize,
+        /// The sidecar's port; default: 8080, or a free one where that is taken
+        #[arg(long)]
+        port: Option<u16>,
+        /// End after the table; else it stays up until Ctrl-C
+        #[arg(long)]
+        exit: bool,
+    },
+    /// The app of the demo
+    #[command(hide = true)]
+    DemoApp {
+        /// Has the `int main(void)` that it calls
+        library: PathBuf,
+    },
 }
 
 /// Runs one command.
@@ -67,5 +85,10 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         Command::Call { file, function, arguments } => {
             call::call(&file, worker, &function, &arguments)
         }
+        Command::Demo { clients, port, exit } => {
+            let options = demo::Options { clients, port, exit, worker: cli.worker };
+            demo::run(&options).map_err(AppError::runtime)
+        }
+        Command::DemoApp { library } => demo::serve_app(&library).map_err(AppError::runtime),
     }
 }

@@ -11,8 +11,8 @@ use http::Method;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use tower::Service;
 
-use crate::always_ready;
 use crate::call::{Reason, RequestId};
+use crate::handler::always_ready;
 use crate::handler::body::Ending;
 use crate::handler::{Error, Request, Response, problem};
 use crate::layer::access::{AccessLog, Entry};
@@ -72,6 +72,8 @@ pub struct RouteMeters {
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// The status of a request whose client left before it saw one (nginx's word for it).
+const CLIENT_LEFT: u16 = 499;
 /// Statuses 200 to 599.
 const CODES: usize = 400;
 
@@ -166,8 +168,7 @@ impl Seen {
             method: self.method.as_str(),
             path: &self.path,
             route: &self.route.name,
-            // Nobody saw a status: the client had left (nginx's word for it).
-            status: self.status.unwrap_or(499),
+            status: self.status.unwrap_or(CLIENT_LEFT),
             reason: self.reason.map(Reason::as_str),
             whole: is_whole,
             seconds: self.arrived.elapsed().as_secs_f64(),
@@ -191,8 +192,9 @@ impl Ending for Seen {
         if self.status.is_none() {
             self.reason = Some(Reason::ClientGone);
             self.route.rejected[Reason::ClientGone.index()].inc();
+            self.route.count_answer(&self.method, CLIENT_LEFT);
         }
-        let duration = self.route.duration(self.status.unwrap_or(499));
+        let duration = self.route.duration(self.status.unwrap_or(CLIENT_LEFT));
         duration.observe(self.arrived.elapsed().as_secs_f64());
         self.write_access_line(is_whole);
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -25,8 +26,15 @@ impl PidFd {
     /// Whether the process has ended, without waiting. An error counts as ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Whether the process ends within `bound`, which blocks the caller. An error counts as ended.
+    #[must_use]
+    pub fn ends_within(&self, bound: Duration) -> bool {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+        let bound = Timespec::try_from(bound).unwrap_or_default();
+        !matches!(poll(&mut fds, Some(&bound)), Ok(0))
     }
 }
 
