@@ -16,7 +16,8 @@ const MISSING: &str = "/nowhere/libmissing.so";
 fn check(functions: &[String]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cofferdam.toml");
-    std::fs::write(&file, functions.concat()).unwrap();
+    let listen = "listen = \"127.0.0.1:0\"\n\n".to_owned();
+    std::fs::write(&file, listen + &functions.concat()).unwrap();
     Command::new(env!("CARGO_BIN_EXE_cofferdam")).arg("check").arg(file).output().unwrap()
 }
 
