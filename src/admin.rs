@@ -23,8 +23,7 @@ use tokio::time::sleep;
 
 use crate::config::Listener;
 use crate::layer::admission::Gate;
-use crate::server::connection::Stream;
-use crate::server::listener::{BindError, Bound};
+use crate::listen::{BindError, Bound, Stream};
 use crate::telemetry::Metrics;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);

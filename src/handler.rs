@@ -1,6 +1,19 @@
 //! HTTP in, HTTP out: what answers a request. Also the vocabulary of the HTTP floors above.
 //! A handler never waits in `poll_ready`: waiting happens inside `call`, where it can be measured.
 
+/// `poll_ready` of a service that is always ready.
+macro_rules! always_ready {
+    () => {
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+    };
+}
+pub(crate) use always_ready;
+
 pub mod arguments;
 pub mod body;
 pub mod call;
@@ -67,17 +80,4 @@ pub struct Granted {
     pub granted_ns: u64,
     /// Keeps it.
     pub hold: Hold,
-}
-
-/// `poll_ready` of a service that is always ready.
-#[macro_export]
-macro_rules! always_ready {
-    () => {
-        fn poll_ready(
-            &mut self,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<(), Self::Error>> {
-            std::task::Poll::Ready(Ok(()))
-        }
-    };
 }

@@ -5,16 +5,16 @@
 //! and `sys`, so that a fresh process costs as little as it can.
 //!
 //! ```text floors
-//! 9 app            composition root, signals, command line
-//! 8 server admin   accepting connections; the operator's side
-//! 7 route          matching; the one function that composes a route's stack
-//! 6 layer          observe, deadline, admission: one middleware a file
-//! 5 handler        proxy, respond, call: HTTP in, HTTP out
-//! 4 executor       how a call runs, one mode a file: Call in, Outcome out
-//! 3 child worker   the parent's side / the child's side of an isolated call
-//! 2 call config wire    plain values: the vocabulary, the settings, the frames
-//! 1 ffi telemetry  prototypes, values, libraries / metric and log definitions
-//! 0 sys            safe names for kernel calls
+//! 9 app                  composition root, signals, command line
+//! 8 server admin         accepting connections; the operator's side
+//! 7 route                matching; the one function that composes a route's stack
+//! 6 layer                observe, deadline, admission: one middleware a file
+//! 5 handler              proxy, respond, call: HTTP in, HTTP out
+//! 4 executor             how a call runs, one mode a file: Call in, Outcome out
+//! 3 child worker listen  the parent's side / the child's side of an isolated call / listening sockets
+//! 2 call config wire     plain values: the vocabulary, the settings, the frames
+//! 1 ffi telemetry        prototypes, values, libraries / metric and log definitions
+//! 0 sys                  safe names for kernel calls
 //! ```
 
 pub mod admin;
@@ -27,6 +27,7 @@ pub mod executor;
 pub mod ffi;
 pub mod handler;
 pub mod layer;
+pub mod listen;
 pub mod route;
 pub mod server;
 #[allow(unsafe_code)]

@@ -1,9 +1,9 @@
 //! Accepting connections and serving them: one acceptor, several event loops, each with its own routes and pools.
 
+pub mod acceptor;
 pub mod connection;
 pub mod event_loop;
 pub mod guard;
-pub mod listener;
 pub mod pace;
 pub mod paced;
 
@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::route::Parts;
 use crate::telemetry::Metrics;
 
+pub use acceptor::accept;
 pub use event_loop::Loops;
-pub use listener::{Bound, accept};
 
 /// What all connections share.
 pub struct Shared {

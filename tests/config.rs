@@ -1,6 +1,11 @@
 //! The settings from outside: the shipped files load, the reference is whole, broken files are answered word by word.
 
+#![allow(clippy::unwrap_used)]
+
 mod golden;
+mod mutation;
+mod reference;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +23,11 @@ fn parse(text: &str) -> Result<Config, Report> {
     config::parse(text, Path::new("/etc/cofferdam/cofferdam.toml"), &no_environment)
 }
 
+fn complete() -> Config {
+    let path = root().join("config/complete.toml");
+    config::load(&path).unwrap_or_else(|report| panic!("{report}"))
+}
+
 #[test]
 fn the_shipped_files_load() {
     for name in ["minimal", "demo", "complete"] {
@@ -26,4 +36,14 @@ fn the_shipped_files_load() {
             panic!("{report}");
         }
     }
+}
+
+#[test]
+fn the_demo_is_the_experiment() {
+    let config = config::load(&root().join("config/demo.toml")).unwrap();
+    let names: Vec<_> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["upstream", "sleep", "fast", "pong"]);
+    assert_eq!(config.functions[0].max_concurrency, 64);
+    assert_eq!(config.functions[0].spares, 4);
+    assert_eq!(config.upstreams.len(), 1);
 }

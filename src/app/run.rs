@@ -15,9 +15,10 @@ use crate::child::{Sampler, Spawner, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
 use crate::layer::access::AccessLog;
+use crate::listen::Bound;
 use crate::route::Parts;
 use crate::server::event_loop::Threads;
-use crate::server::{Bound, Loops, Shared, accept};
+use crate::server::{Loops, Shared, accept};
 use crate::sys::process::raise_descriptor_limit;
 use crate::telemetry::Metrics;
 

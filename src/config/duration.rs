@@ -51,6 +51,14 @@ pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
     Some(Duration::from_micros(micros)).filter(|d| *d <= LONGEST).ok_or(DurationError::TooLong)
 }
 
+/// What a text that is refused probably means: seconds without a unit, blanks, capitals.
+pub(super) fn meant(text: &str) -> Option<String> {
+    let compact = text.replace(' ', "").to_ascii_lowercase();
+    let bare = compact.bytes().all(|b| b.is_ascii_digit());
+    let meant = if bare { format!("{compact}s") } else { compact };
+    Some(meant).filter(|text| parse(text).is_ok())
+}
+
 /// The first number, its unit, and what follows.
 fn part(text: &str) -> Result<(u64, &str, &str), DurationError> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -81,6 +89,15 @@ mod tests {
             ("8760h", 31_536_000_000_000),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn guesses_what_was_meant() {
+        for (text, guess) in
+            [("30", Some("30s")), ("5 S", Some("5s")), ("5sec", None), ("1s1m", None)]
+        {
+            assert_eq!(meant(text).as_deref(), guess, "{text}");
         }
     }
 

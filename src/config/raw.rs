@@ -6,16 +6,18 @@ mod later;
 mod literal;
 mod read;
 mod section;
+mod unit;
 
 use std::time::Duration;
 
 pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal};
-pub(crate) use read::{Field, Named, Off, Size};
+pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
 use section::Section;
 use section::mirror;
 pub(crate) use section::{closest, list};
+pub(crate) use unit::Size;
 
 pub use section::Key;
 
@@ -102,7 +104,7 @@ mirror! {
         "library" library: String;
         /// The C declaration, pasted from the header. Exactly one of prototype and handler.
         "prototype" prototype: String;
-        /// The symbol of a handler of `cofferdam.h`: int SYMBOL(cof_request *, cof_response *).
+        /// The symbol of a handler of `cofferdam.h`: `int SYMBOL(cof_request *, cof_response *)`.
         "handler" handler: String;
         /// Where each parameter of the prototype comes from.
         "arguments" arguments: Named<Binding>;
@@ -112,9 +114,9 @@ mirror! {
         "response" response: Response;
         /// How a return that is no success is answered.
         "failure" failure: Failure;
-        /// How calls run.
+        /// How calls run: process, one of its own for each.
         "mode" mode: String = "\"process\"";
-        /// How the process of a call is made.
+        /// How the process of a call is made: exec, the worker program started afresh.
         "spawn" spawn: String = "\"exec\"";
         /// Calls at once.
         "max_concurrency" max_concurrency: i64 = "32";
@@ -154,7 +156,7 @@ mirror! {
         "body" body: String = "\"return\"";
         /// Else by the body: JSON for a number, text for a string, octet-stream for a buffer.
         "content_type" content_type: String;
-        /// 200 to 599.
+        /// 200 to 599; a void function answers 204.
         "status" status: i64 = "200";
     }
 
@@ -176,11 +178,11 @@ mirror! {
 
     /// One routing rule: what it matches, and exactly one of call, handler, proxy and respond.
     ["routes"] Route {
-        /// The metric label, [a-z0-9][a-z0-9_-]*; else made from the path.
+        /// The metric label, `[a-z0-9][a-z0-9_-]*`; else made from the path.
         "name" name: String;
-        /// "api.example.com" or "*.example.com"; any, if not written.
+        /// `"api.example.com"` or `"*.example.com"`; any, if not written.
         "host" host: String;
-        /// Exact, or a pattern: {id} is one segment, {*rest} the rest. Exactly one of path and prefix.
+        /// Exact, or a pattern: `{id}` is one segment, `{*rest}` the rest. Exactly one of path and prefix.
         "path" path: String;
         /// Whole segments: "/v1" matches /v1 and /v1/x, not /v10.
         "prefix" prefix: String;

@@ -36,6 +36,21 @@ pub(super) fn parse(text: &str) -> Result<u64, SizeError> {
     bytes.ok_or(SizeError::TooLarge)
 }
 
+/// What a text that is refused probably means: bytes without a unit, blanks, `64k`, `8MB`.
+pub(super) fn meant(text: &str) -> Option<String> {
+    let compact = text.replace(' ', "");
+    let digits = compact.find(|c: char| !c.is_ascii_digit()).unwrap_or(compact.len());
+    let (number, unit) = compact.split_at(digits);
+    let unit = match unit.to_ascii_lowercase().trim_end_matches(['b', 'i']) {
+        "" => "B",
+        "k" => "KiB",
+        "m" => "MiB",
+        "g" => "GiB",
+        _ => return None,
+    };
+    Some(format!("{number}{unit}")).filter(|text| parse(text).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +61,15 @@ mod tests {
             [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("8MiB", 8_388_608), ("1GiB", 1 << 30)]
         {
             assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn guesses_what_was_meant() {
+        for (text, guess) in
+            [("64", Some("64B")), ("64k", Some("64KiB")), ("8 MB", Some("8MiB")), ("8T", None)]
+        {
+            assert_eq!(meant(text).as_deref(), guess, "{text}");
         }
     }
 

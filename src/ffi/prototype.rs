@@ -66,8 +66,14 @@ pub enum Mend {
 impl std::fmt::Display for Mend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Mend::Declaration => "paste one declaration, as: int resize(const uint8_t *in, size_t n, int width)",
-            Mend::Handler => "wrap it in a handler, `int NAME(cof_request *, cof_response *)` of cofferdam.h, and write `handler` instead of `prototype`",
+            Mend::Declaration => {
+                "paste one declaration, as: \
+                 int resize(const uint8_t *in, size_t n, int width)"
+            }
+            Mend::Handler => {
+                "wrap it in a handler, `int NAME(cof_request *, cof_response *)` of cofferdam.h, \
+                 and write `handler` instead of `prototype`"
+            }
             Mend::Void => "write (void) where there are no parameters",
         })
     }
@@ -92,7 +98,7 @@ pub fn parse(text: &str) -> Result<Prototype, PrototypeError> {
     skip_storage(&mut tokens)?;
     let returns = types::returns(&mut tokens)?;
     let name = function_name(&mut tokens)?;
-    tokens.expect("(")?;
+    tokens.require("(")?;
     let parameters = parameters(&mut tokens)?;
     end(&mut tokens)?;
     Ok(Prototype { name, returns, parameters })
@@ -147,7 +153,7 @@ fn parameters(tokens: &mut Tokens<'_>) -> Result<Vec<Parameter>, PrototypeError>
         if tokens.take(")") {
             return Ok(parameters);
         }
-        tokens.expect(",")?;
+        tokens.require(",")?;
     }
 }
 

@@ -8,7 +8,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tower::Service;
 
-use crate::always_ready;
 use crate::call::{Accounting, Answer, Call as AskedCall, Failure};
 use crate::config::Function;
 use crate::config::function::{Bound, Entry, ResponseBody};

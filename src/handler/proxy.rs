@@ -13,7 +13,6 @@ use prometheus::Histogram;
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::always_ready;
 use crate::config::Upstream;
 use crate::handler::headers::{forward, set_host, strip_hop_by_hop};
 use crate::handler::upstream::{Pool, pool};

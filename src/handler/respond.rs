@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use tower::Service;
 
-use crate::always_ready;
 use crate::config;
 use crate::handler::{Body, Error, Request, Response};
 

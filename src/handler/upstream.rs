@@ -16,7 +16,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::always_ready;
 use crate::config::{Origin, Upstream};
 use crate::handler::RequestBody;
 

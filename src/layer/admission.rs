@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::always_ready;
 use crate::config::Function;
 use crate::config::function::Order;
+use crate::handler::always_ready;
 use crate::handler::{Answering, Error, Granted, Request, Response};
 use crate::sys::clock::monotonic_ns;
 use crate::telemetry::Metrics;
@@ -190,6 +190,12 @@ impl Gate {
             Order::Lifo => state.waiting.pop_last(),
         };
         next.map(|(_, waiting)| waiting)
+    }
+
+    /// Whether no slot is taken.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lock().in_use == 0
     }
 
     /// Brings what grows with time up to now: before each scrape.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout_at;
 use tower::Service;
 
-use crate::always_ready;
+use crate::handler::always_ready;
 use crate::handler::{Answering, Error, Request, Response};
 
 /// Ends what takes longer than the route allows.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tower::Service;
 
-use crate::always_ready;
 use crate::config::Function;
+use crate::handler::always_ready;
 use crate::handler::arguments::{input, needs_body};
 use crate::handler::{Answering, Error, Request, RequestBody, Response};
 

@@ -11,8 +11,8 @@ use http::Method;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use tower::Service;
 
-use crate::always_ready;
 use crate::call::{Reason, RequestId};
+use crate::handler::always_ready;
 use crate::handler::body::Ending;
 use crate::handler::{Error, Request, Response, problem};
 use crate::layer::access::{AccessLog, Entry};

@@ -103,6 +103,12 @@ impl Parts {
         self.functions.values().map(|function| Arc::clone(&function.gate)).collect()
     }
 
+    /// Whether no call runs any more, not even one whose client has left.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.functions.values().all(|function| function.gate.is_idle())
+    }
+
     /// Ends all spares.
     pub fn drain(&self) {
         self.functions.values().for_each(|function| function.executor.drain());

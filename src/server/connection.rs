@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +22,7 @@ use crate::call::RequestId;
 use crate::config::Config;
 use crate::handler::arguments::decoded;
 use crate::handler::{Context, Error, Request, RequestBody, Response, problem};
+use crate::listen::Stream;
 use crate::route::{RouteService, Table, Target};
 use crate::server::Shared;
 use crate::server::guard::guard;
@@ -36,14 +36,6 @@ const MAX_STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// hyper refuses a smaller buffer for a request's head.
 const LEAST_BUFFER: usize = 8192;
-
-/// An accepted socket that belongs to no runtime yet.
-pub enum Stream {
-    /// With the client's address.
-    Tcp(std::net::TcpStream, IpAddr),
-    /// From this machine.
-    Unix(StdUnixStream),
-}
 
 /// An accepted connection, counted as open while it lives.
 pub struct Accepted {

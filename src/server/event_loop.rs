@@ -12,7 +12,7 @@ use prometheus::{Histogram, IntCounter};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tracing::warn;
 
 use crate::handler::Error;
@@ -21,6 +21,8 @@ use crate::server::{Load, Shared};
 
 /// How often each loop looks how late it is.
 const PROBE: Duration = Duration::from_millis(100);
+/// How often a drain looks whether the last call has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// All event loops.
 pub struct Loops {
@@ -101,24 +103,33 @@ impl Serving {
         tokio::spawn(Probe::new(&self.shared, self.number).watch());
         loop {
             tokio::select! {
-                Some(connection) = arriving.recv() => {
-                    let watcher = graceful.watcher();
-                    let load = Leaving(Arc::clone(&self.load));
-                    let router = Arc::clone(&router);
-                    tokio::spawn(async move {
-                        let _load = load;
-                        router.serve(connection, watcher).await;
-                    });
-                }
+                biased;
+                Some(connection) = arriving.recv() => self.serve(&router, connection, &graceful),
                 _ = self.drain.changed() => break,
             }
         }
         let limit = self.shared.config.server.drain_timeout;
-        if timeout(limit, graceful.shutdown()).await.is_err() {
+        if timeout(limit, self.drained(graceful)).await.is_err() {
             let left = self.load.load(Ordering::Relaxed);
-            warn!(
-                "{left} connections were cut: they had not ended within drain_timeout ({limit:?})"
-            );
+            warn!(limit = ?limit, "drain_timeout is over: {left} connections, and calls that still run, are cut");
+        }
+    }
+
+    fn serve(&self, router: &Arc<Router>, connection: Accepted, graceful: &GracefulShutdown) {
+        let watcher = graceful.watcher();
+        let load = Leaving(Arc::clone(&self.load));
+        let router = Arc::clone(router);
+        tokio::spawn(async move {
+            let _load = load;
+            router.serve(connection, watcher).await;
+        });
+    }
+
+    /// Waits for connections, then for calls that outlive their clients and workers on their way out.
+    async fn drained(&self, graceful: GracefulShutdown) {
+        graceful.shutdown().await;
+        while !self.shared.parts.is_idle() {
+            sleep(LOOK_AGAIN).await;
         }
     }
 }

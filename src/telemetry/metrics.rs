@@ -61,7 +61,7 @@ macro_rules! metrics {
                     let $field = <$kind as Define>::define($name, &[$($label),*], $help)?;
                     registry.register(Box::new($field.clone()))?;
                 )*
-                registry.register(Box::new(crate::telemetry::process::ProcessCollector::new()))?;
+                registry.register(Box::new(crate::telemetry::process::ProcessCollector::new()?))?;
                 Ok(Self { registry, $($field,)* })
             }
         }

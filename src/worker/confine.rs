@@ -1,16 +1,5 @@
-//! What a worker takes from itself before it lets foreign code in. The order is strict:
-//!
-//! 1. Descriptor 0, the control socket, moves to a high one; `/dev/null` takes its place ([`Control::take`]).
-//! 2. All descriptors but 0, 1, 2 and the control socket are closed: nothing leaks in from the proxy.
-//! 3. No signal is blocked or ignored: the proxy's SIGTERM must be felt.
-//! 4. HELLO is read; the rest needs it. The proxy's end before that is this one's.
-//! 5. The process takes its name.
-//! 6. RLIMIT_CORE 0: a crash costs no disk.
-//! 7. SIGKILL at the parent's death; then the parent is compared, since it may be dead by now.
-//! 8. no_new_privs: a set-uid program that the library starts stays harmless.
-//!
-//! Only then the library is loaded: its constructors are foreign code. The process stays dumpable, so that
-//! the proxy may read what it is blocked on.
+//! What a worker takes from itself before it lets foreign code in, in a strict order: see [`Step`].
+//! The process stays dumpable, so that the proxy may read what it is blocked on.
 
 use std::fmt;
 use std::io;
@@ -20,7 +9,18 @@ use super::control::Control;
 use crate::sys::{descriptors, identity, limits, signals};
 use crate::wire::{Hello, Phase};
 
-/// One thing that is taken away.
+/// One thing that is taken away. The order is strict:
+///
+/// 1. Descriptor 0, the control socket, moves to a high one; `/dev/null` takes its place ([`Control::take`]).
+/// 2. All descriptors but 0, 1, 2 and the control socket are closed: nothing leaks in from the proxy.
+/// 3. No signal is blocked or ignored: the proxy's SIGTERM must be felt.
+/// 4. HELLO is read; the rest needs it. The proxy's end before that is this one's.
+/// 5. The process takes its name.
+/// 6. RLIMIT_CORE 0: a crash costs no disk.
+/// 7. SIGKILL at the parent's death; then the parent is compared, since it may be dead by now.
+/// 8. no_new_privs: a set-uid program that the library starts stays harmless.
+///
+/// Only then the library is loaded: its constructors are foreign code.
 enum Step<'a> {
     StrayDescriptors(&'a Control),
     Signals,

@@ -1,14 +1,11 @@
 //! Reading one value: the wanted type comes back, or the problem is noted and the field stays empty.
 
-use std::time::Duration;
-
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
 use super::environment::expand;
 use crate::config::report::{Problem, Span};
 use crate::config::source::Source;
-use crate::config::{duration, size};
 
 /// A written value and its place. `value` is `None` when it was wrong: that has been reported already.
 #[derive(Clone, Debug)]
@@ -55,7 +52,11 @@ impl Read for String {
 
     fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
         let Some(text) = item.get_ref().as_str() else {
-            let mend = format!("write it in quotes: {key} = \"…\"");
+            let written = match item.get_ref() {
+                DeValue::Array(_) | DeValue::Table(_) => "…",
+                _ => source.text.get(item.span()).unwrap_or_default(),
+            };
+            let mend = format!("write it in quotes: {key} = \"{written}\"");
             source.wrong(mismatch(item, key, "a string", mend));
             return None;
         };
@@ -91,7 +92,8 @@ impl Read for i64 {
 
     fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
         let Some(number) = item.get_ref().as_integer() else {
-            let mend = format!("write a bare number: {key} = 10");
+            let digits = item.get_ref().as_str().filter(|text| text.parse::<i64>().is_ok());
+            let mend = format!("write a bare number: {key} = {}", digits.unwrap_or("10"));
             source.wrong(mismatch(item, key, "an integer", mend));
             return None;
         };
@@ -106,85 +108,6 @@ impl Read for i64 {
 /// The number as written, in any base.
 pub(super) fn integer(number: &DeInteger<'_>) -> Option<i128> {
     i128::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-impl Read for Duration {
-    fn kind() -> String {
-        "duration".into()
-    }
-
-    fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
-        let mend = || format!("write a number with its unit (h, m, s, ms, us): {key} = \"1m30s\"");
-        let text = unit_string(item, key, "a duration in quotes", "s", mend, source)?;
-        match duration::parse(&text) {
-            Ok(Duration::ZERO) => {
-                source.wrong(zero(item, key, "longer than 0"));
-                None
-            }
-            Ok(value) => Some(value),
-            Err(error) => {
-                let message = format!("`{text}` is no duration: {error}");
-                source.wrong(Problem::at(&item.span(), message).help(mend()));
-                None
-            }
-        }
-    }
-}
-
-/// Bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) u64);
-
-impl Read for Size {
-    fn kind() -> String {
-        "size".into()
-    }
-
-    fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
-        let mend =
-            || format!("write a whole number with its unit (B, KiB, MiB, GiB): {key} = \"64KiB\"");
-        let text = unit_string(item, key, "a size in quotes", "B", mend, source)?;
-        match size::parse(&text) {
-            Ok(0) => {
-                source.wrong(zero(item, key, "more than 0"));
-                None
-            }
-            Ok(bytes) => Some(Size(bytes)),
-            Err(error) => {
-                let message = format!("`{text}` is no size: {error}");
-                source.wrong(Problem::at(&item.span(), message).help(mend()));
-                None
-            }
-        }
-    }
-}
-
-/// A string that must hold a unit; a bare number is shown with one.
-fn unit_string(
-    item: &Item<'_>,
-    key: &str,
-    wanted: &str,
-    unit: &str,
-    mend: impl Fn() -> String,
-    source: &mut Source<'_>,
-) -> Option<String> {
-    match item.get_ref() {
-        DeValue::String(_) => String::read(item, key, source),
-        DeValue::Integer(number) => {
-            let mend = format!("a number needs its unit: {key} = \"{}{unit}\"", number.as_str());
-            source.wrong(mismatch(item, key, wanted, mend));
-            None
-        }
-        _ => {
-            source.wrong(mismatch(item, key, wanted, mend()));
-            None
-        }
-    }
-}
-
-fn zero(item: &Item<'_>, key: &str, wanted: &str) -> Problem {
-    Problem::at(&item.span(), format!("`{key}` must be {wanted}"))
-        .help("where a thing can be turned off, that is written \"off\", never 0")
 }
 
 /// `"off"`, or a value.
@@ -226,7 +149,11 @@ impl<T: Read> Read for Vec<Field<T>> {
     fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
         let Some(items) = item.get_ref().as_array() else {
             let mend = match item.get_ref() {
-                DeValue::Table(_) => format!("write its header with two brackets: [[{key}]]"),
+                DeValue::Table(_) => {
+                    let header = source.text.get(item.span()).filter(|text| text.starts_with('['));
+                    let header = header.map_or(format!("[{key}]"), str::to_owned);
+                    format!("write its header with two brackets: [{header}]")
+                }
                 _ => format!("write it in brackets: {key} = [ … ]"),
             };
             source.wrong(mismatch(item, key, &format!("a {}", Self::kind()), mend));

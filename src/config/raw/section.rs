@@ -119,7 +119,7 @@ pub(super) fn read_table<S: Section>(table: &DeTable<'_>, source: &mut Source<'_
     section
 }
 
-/// What is said of a key that the section does not have.
+/// What is said of a key that the section does not have, and which key it stands for.
 struct Unknown {
     message: String,
     mend: String,
@@ -129,7 +129,7 @@ struct Unknown {
 fn unknown<S: Section>(name: &str) -> Unknown {
     if let Some(later) = LATER.iter().find(|l| l.section == S::HEADER && l.key == name) {
         let message = format!("this version does not have {}", later.what);
-        return Unknown { message, mend: later.instead.into(), meant: None };
+        return Unknown { message, mend: later.instead.into(), meant: Some(later.key) };
     }
     let keys = S::keys();
     let close = closest(name, keys.iter().map(|key| key.name));
@@ -144,7 +144,8 @@ fn unknown<S: Section>(name: &str) -> Unknown {
         }
     };
     let message = format!("unknown key `{name}` {}", home(S::HEADER));
-    Unknown { message, mend, meant: close.filter(|_| !misplaced) }
+    let here = super::keys().iter().find(|key| key.name == name).map(|key| key.name);
+    Unknown { message, mend, meant: if misplaced { here } else { close } }
 }
 
 /// Where else a key is known; the top of the file wins.
@@ -179,7 +180,10 @@ fn distance(name: &str, known: &str) -> usize {
 
 /// The name most like a misspelt one, if one is near.
 pub(crate) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let near = |known: &str| distance(name, known) <= (known.len().max(name.len()) / 3).max(1);
+    let near = |known: &str| {
+        let cut = known.starts_with(name) || name.starts_with(known);
+        cut && name.len() > 2 || distance(name, known) <= (known.len().max(name.len()) / 3).max(1)
+    };
     known.filter(|known| near(known)).min_by_key(|known| distance(name, known))
 }
 

@@ -1,18 +1,54 @@
 //! Where to listen, and where an upstream listens.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
-use crate::config::source::Complaint;
+use super::parsed;
+use crate::config::raw::Field;
+use crate::config::report::Problem;
+use crate::config::source::{Complaint, Source};
 use crate::config::{Address, Origin};
 
 /// `sun_path` of unix(7) less its NUL.
 const MAX_UNIX_PATH: usize = 107;
 
-const LISTEN: &str = "write an IP address and a port, \"127.0.0.1:8080\" or \":8080\" for all of them, or \"unix:/run/app.sock\"";
+const LISTEN: &str = "write an IP address and a port, \"127.0.0.1:8080\" or \":8080\" for all of them, \
+                      or \"unix:/run/app.sock\"";
 const URL: &str = "write \"http://127.0.0.1:5000\" or \"unix:/run/app.sock\"";
 
+/// Where to listen; a socket's path is relative to the file's folder.
+pub(super) fn address(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Address> {
+    match parsed(field, source, listen)? {
+        Address::Unix(path) => located(path, field, source).map(Address::Unix),
+        tcp @ Address::Tcp(_) => Some(tcp),
+    }
+}
+
+/// Where an upstream listens; a socket's path is relative to the file's folder.
+pub(super) fn origin(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Origin> {
+    match parsed(field, source, url)? {
+        Origin::Unix(path) => located(path, field, source).map(Origin::Unix),
+        tcp @ Origin::Tcp { .. } => Some(tcp),
+    }
+}
+
+fn located(
+    path: PathBuf,
+    field: Option<&Field<String>>,
+    source: &mut Source<'_>,
+) -> Option<PathBuf> {
+    let path = source.resolve_path(&path.to_string_lossy());
+    if path.as_os_str().len() <= MAX_UNIX_PATH {
+        return Some(path);
+    }
+    let message = format!("a unix socket's path has at most {MAX_UNIX_PATH} bytes");
+    let problem = Problem::at(&field?.span, message);
+    source.wrong(problem.help("choose a shorter path, as \"unix:/run/app.sock\""));
+    None
+}
+
 /// `HOST:PORT`, `:PORT` (all IPv4 addresses) or `unix:PATH`. The path comes back as written.
-pub(super) fn listen(text: &str) -> Result<Address, Complaint> {
+fn listen(text: &str) -> Result<Address, Complaint> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Address::Unix(unix(path)?.into()));
     }
@@ -32,7 +68,7 @@ pub(super) fn listen(text: &str) -> Result<Address, Complaint> {
 }
 
 /// `http://HOST:PORT` or `unix:PATH`. The path comes back as written.
-pub(super) fn url(text: &str) -> Result<Origin, Complaint> {
+fn url(text: &str) -> Result<Origin, Complaint> {
     let wrong = |message: String| Complaint::new(message, URL);
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Origin::Unix(unix(path)?.into()));
@@ -84,10 +120,6 @@ fn unix(path: &str) -> Result<&str, Complaint> {
     if path.is_empty() || path.contains('\0') {
         return Err(Complaint::new("a unix socket needs a path", mend));
     }
-    if path.len() > MAX_UNIX_PATH {
-        let message = format!("a unix socket's path has at most {MAX_UNIX_PATH} bytes");
-        return Err(Complaint::new(message, "choose a shorter path, as under /run"));
-    }
     Ok(path)
 }
 
@@ -111,7 +143,6 @@ mod tests {
         {
             assert!(listen(text).is_err(), "{text}");
         }
-        assert!(listen(&format!("unix:/{}", "a".repeat(107))).is_err());
     }
 
     #[test]

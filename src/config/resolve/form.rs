@@ -39,7 +39,8 @@ fn word(word: &str, parameter: &str) -> Result<Form, Complaint> {
         "out" => Ok(Form::Out),
         _ => {
             let mend = format!(
-                "write \"body\", \"out\", {{ query = \"{parameter}\" }}, or a constant string as {{ const = \"{word}\" }}"
+                "write \"body\", \"out\", {{ query = \"{parameter}\" }}, \
+                 or a constant string as {{ const = \"{word}\" }}"
             );
             Err(Complaint::new(format!("`{word}` is no place an argument comes from"), mend))
         }

@@ -171,7 +171,13 @@ impl Functions {
         route: &str,
         source: &mut Source<'_>,
     ) -> Option<Arc<Function>> {
-        let library = parsed(Some(field), source, |_| library(path))?;
+        let library = parsed(Some(field), source, |text| match path {
+            "" => Err(Complaint::new(
+                format!("`{text}` names no library"),
+                "write it before the colon, as \"./libslow.so:main\"",
+            )),
+            _ => library(path),
+        })?;
         let symbol = parsed(Some(field), source, |_| name::symbol(symbol))?;
         if self.named.iter().any(|(name, _)| name == route) {
             let message = format!(

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use super::{parsed, value};
 use crate::config::function::{Number, Operator, Response, ResponseBody, Test};
 use crate::config::raw::{self, Field, closest, list};
-use crate::config::report::Problem;
+use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
 use crate::ffi::prototype::Prototype;
 use crate::ffi::signature::Return;
@@ -93,6 +93,12 @@ pub(super) fn is_bodiless(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
+/// Says that an answer with this status cannot have the body that is written.
+pub(super) fn no_body(span: &Span, status: StatusCode) -> Problem {
+    let message = format!("an answer with status {} has no body", status.as_u16());
+    Problem::at(span, message).help("remove `body`, or choose another status")
+}
+
 /// A media type with its parameters.
 pub(super) fn content_type(text: &str) -> Result<HeaderValue, Complaint> {
     let (kind, subtype) =
@@ -124,16 +130,13 @@ pub(super) fn response(
     let Some(written) = value(raw.response.as_ref()) else {
         return Response { status: default, body: empty, content_type: None };
     };
-    let body = parsed(written.body.as_ref(), source, |name| body(name, outputs, prototype));
-    let body = body.unwrap_or(empty);
+    let named = parsed(written.body.as_ref(), source, |name| body(name, outputs, prototype));
+    let is_named = named.is_some();
+    let body = named.unwrap_or(empty);
     let default = if body == ResponseBody::Empty { default } else { StatusCode::OK };
     let status = status(written.status.as_ref(), 200..=599, source).unwrap_or(default);
-    if let (Some(body), true) = (&written.body, is_bodiless(status)) {
-        let problem = Problem::at(
-            &body.span,
-            format!("an answer with status {} has no body", status.as_u16()),
-        );
-        source.wrong(problem.help("remove `body`, or choose another status"));
+    if let (Some(field), true, true) = (&written.body, is_named, is_bodiless(status)) {
+        source.wrong(no_body(&field.span, status));
     }
     let content_type = parsed(written.content_type.as_ref(), source, content_type);
     Response { status, body, content_type }

@@ -145,7 +145,9 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
         [] => {
             if !raw.meant.iter().any(|key| actions.iter().any(|(action, _)| action == key)) {
                 let problem = Problem::at(section, "nothing answers this route");
-                source.wrong(problem.help("write one of: call = \"FUNCTION\", handler = \"FUNCTION\", proxy = \"TOP\", respond = { body = \"…\" }"));
+                source.wrong(problem.help(
+"write one of: call = \"FUNCTION\", handler = \"FUNCTION\", proxy = \"UPSTREAM\", \
+                     respond = { body = \"…\" }"));
             }
             None
         }
@@ -163,10 +165,7 @@ fn respond(raw: &raw::Respond, source: &mut Source<'_>) -> Option<Respond> {
     let body = value_or(raw.body.as_ref(), String::new());
     if let (Some(field), true, false) = (&raw.body, response::is_bodiless(status), body.is_empty())
     {
-        let message = format!("an answer with status {} has no body", status.as_u16());
-        source.wrong(
-            Problem::at(&field.span, message).help("remove `body`, or choose another status"),
-        );
+        source.wrong(response::no_body(&field.span, status));
     }
     let default = HeaderValue::from_static("text/plain; charset=utf-8");
     let content_type = match &raw.content_type {

@@ -90,7 +90,8 @@ struct Found {
 /// All listeners; `None` if one is wrong or there is none.
 fn listeners(file: &File, written: &raw::Server, source: &mut Source<'_>) -> Option<Vec<Listener>> {
     let list = value(written.listeners.as_ref()).map(Vec::as_slice).unwrap_or_default();
-    let misspelt = file.meant.contains(&"listen") || written.meant.contains(&"listeners");
+    let meant = |key| file.meant.contains(&key) || written.meant.contains(&key);
+    let misspelt = meant("listen") || meant("listeners");
     if file.listen.is_none() && list.is_empty() && !misspelt {
         let problem = Problem::at(&(0..0), "nothing to listen at");
         source.wrong(problem.help("write at the top: listen = \"127.0.0.1:8080\""));
@@ -98,7 +99,7 @@ fn listeners(file: &File, written: &raw::Server, source: &mut Source<'_>) -> Opt
     }
     let mut found: Vec<Found> = Vec::new();
     if let Some(field) = &file.listen
-        && let Some(address) = resolve_address(Some(field), source)
+        && let Some(address) = address::address(Some(field), source)
     {
         let listener = Listener { name: MAIN_LISTENER.into(), address };
         let (name_at, address_at) = (field.span.clone(), field.span.clone());
@@ -122,7 +123,7 @@ fn one_listener(field: &Field<raw::Listener>, source: &mut Source<'_>) -> Option
         )),
         _ => name::label(text),
     });
-    let address = resolve_address(raw.address.as_ref(), source);
+    let address = address::address(raw.address.as_ref(), source);
     Some(Found {
         listener: Listener { name: name?, address: address? },
         name_at: raw.name.as_ref()?.span.clone(),
@@ -151,14 +152,6 @@ fn distinct(found: &[Found], source: &mut Source<'_>) {
     }
 }
 
-/// A socket's path is relative to the file's folder.
-fn resolve_address(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Address> {
-    Some(match parsed(field, source, address::listen)? {
-        Address::Unix(path) => Address::Unix(source.resolve_path(&path.to_string_lossy())),
-        tcp @ Address::Tcp(_) => tcp,
-    })
-}
-
 pub(super) fn admin(file: &File, source: &mut Source<'_>) -> Option<Admin> {
     let default = Admin { address: Address::Tcp(([127, 0, 0, 1], 9180).into()), is_default: true };
     let Some(field) = value(file.admin.as_ref()).and_then(|admin| admin.address.as_ref()) else {
@@ -168,7 +161,7 @@ pub(super) fn admin(file: &File, source: &mut Source<'_>) -> Option<Admin> {
         Off::Off => None,
         Off::On(text) => {
             let field = Field { value: Some(text), span: field.span.clone() };
-            let address = resolve_address(Some(&field), source)?;
+            let address = address::address(Some(&field), source)?;
             Some(Admin { address, is_default: false })
         }
     }

@@ -53,7 +53,8 @@ fn input_slot(ctype: CType) -> Result<(Slot, Target), Complaint> {
         )),
         CType::Pointer { to: Pointee::Scalar(_), is_const: true } => Err(Complaint::new(
             "an array of numbers cannot come from a request",
-            "wrap the function in a handler of cofferdam.h, and write `handler` instead of `prototype`",
+            "wrap the function in a handler of cofferdam.h, \
+             and write `handler` instead of `prototype`",
         )),
     }
 }
@@ -67,7 +68,8 @@ fn length(ctype: CType, of: String) -> Result<Role, Complaint> {
             Ok(Role::BufferLength(scalar, of))
         }
         _ => Err(Complaint::new(
-            "a length must be an integer of 32 or 64 bits, or a pointer to one that the function sets",
+            "a length must be an integer of 32 or 64 bits, \
+             or a pointer to one that the function sets",
             "declare it as size_t, or as size_t * for a buffer",
         )),
     }

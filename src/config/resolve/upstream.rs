@@ -39,17 +39,13 @@ fn one(
     let raw = field.value.as_ref()?;
     let mend = "write where the app listens: url = \"http://127.0.0.1:5000\"";
     require(raw.url.as_ref(), "url", (&field.span, &raw.meant), mend, source);
-    let origin = parsed(raw.url.as_ref(), source, address::url);
-    Some(upstream(name?, origin?, raw, source))
+    let origin = address::origin(raw.url.as_ref(), source);
+    Some(upstream(name?, origin?, raw))
 }
 
-fn upstream(name: String, origin: Origin, raw: &raw::Upstream, source: &Source<'_>) -> Upstream {
+fn upstream(name: String, origin: Origin, raw: &raw::Upstream) -> Upstream {
     let time = |field: &Option<Field<Off<Duration>>>, default: u64| {
         value_or(field.as_ref(), Off::On(Duration::from_secs(default))).on()
-    };
-    let origin = match origin {
-        Origin::Unix(path) => Origin::Unix(source.resolve_path(&path.to_string_lossy())),
-        tcp @ Origin::Tcp { .. } => tcp,
     };
     Upstream {
         name,
@@ -79,7 +75,7 @@ impl Upstreams {
             source.complain(&field.span, text, self.no_such(text));
             return None;
         }
-        let origin = parsed(Some(field), source, address::url)?;
+        let origin = address::origin(Some(field), source)?;
         self.plain(field, origin, or_named, source)
     }
 
@@ -90,7 +86,7 @@ impl Upstreams {
         name: &str,
         source: &mut Source<'_>,
     ) -> Option<Arc<Upstream>> {
-        let new = upstream(name.into(), origin, &raw::Upstream::default(), source);
+        let new = upstream(name.into(), origin, &raw::Upstream::default());
         if let Some(known) = self.plain.iter().find(|known| known.origin == new.origin) {
             return Some(known.clone());
         }

@@ -72,7 +72,7 @@ impl<'t> Tokens<'t> {
         found
     }
 
-    pub(super) fn expect(&mut self, text: &str) -> Result<(), PrototypeError> {
+    pub(super) fn require(&mut self, text: &str) -> Result<(), PrototypeError> {
         let span = self.span();
         if self.take(text) {
             return Ok(());

@@ -1,24 +1,26 @@
-//! Listening sockets, and the acceptor that hands each connection to the event loop with the fewest.
+//! Listening sockets, over TCP or at a path: the clients' and the operator's.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
-use tracing::warn;
 
 use crate::config::{Address, Listener};
-use crate::server::connection::{Accepted, Stream};
-use crate::server::{BACK_OFF, Loops};
-use crate::telemetry::Metrics;
 
 /// Connections that the kernel holds until they are accepted (`listen(2)`; net.core.somaxconn caps it).
 const BACKLOG: u32 = 4096;
+
+/// An accepted socket that belongs to no runtime yet.
+pub enum Stream {
+    /// With the client's address.
+    Tcp(std::net::TcpStream, IpAddr),
+    /// From this machine.
+    Unix(StdUnixStream),
+}
 
 /// A listening socket.
 pub struct Bound {
@@ -144,40 +146,5 @@ fn mend(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
         io::ErrorKind::NotFound => "the folder does not exist",
         _ => "choose another address",
-    }
-}
-
-/// Accepts until `drain` changes. A connection beyond `max_connections` waits in the kernel's backlog.
-pub async fn accept(
-    bound: Arc<Bound>,
-    loops: Arc<Loops>,
-    room: Arc<Semaphore>,
-    metrics: Metrics,
-    mut drain: watch::Receiver<bool>,
-) {
-    let accepted = metrics.connections.with_label_values(&[bound.name()]);
-    let open = metrics.connections_open.with_label_values(&[bound.name()]);
-    let failed = metrics.connection_errors.with_label_values(&["accept"]);
-    loop {
-        let next = async {
-            let place = Arc::clone(&room).acquire_owned().await;
-            (bound.accept().await, place)
-        };
-        let (stream, place) = tokio::select! {
-            next = next => next,
-            _ = drain.changed() => return,
-        };
-        match (stream, place) {
-            (Ok(stream), Ok(place)) => {
-                accepted.inc();
-                loops.hand_over(Accepted::new(stream, place, &open));
-            }
-            (Err(problem), _) => {
-                failed.inc();
-                warn!(listener = bound.name(), "a connection could not be accepted: {problem}");
-                sleep(BACK_OFF).await;
-            }
-            (_, Err(_)) => return,
-        }
     }
 }

@@ -1,0 +1,83 @@
+//! What the kernel says of a process, from `/proc` (`proc(5)`).
+
+use std::fs;
+use std::time::Duration;
+
+/// CPU time of a process.
+#[derive(Clone, Copy)]
+pub struct Cpu {
+    /// Its own, user and system.
+    pub own: Duration,
+    /// Of its children that were waited for.
+    pub children: Duration,
+}
+
+/// CPU used so far, in steps of a clock tick.
+pub fn cpu(pid: u32) -> Cpu {
+    let fields = stat(pid).unwrap();
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    // utime, stime, cutime, cstime are fields 14 to 17; the first two are cut off.
+    Cpu { own: time(ticks(11) + ticks(12)), children: time(ticks(13) + ticks(14)) }
+}
+
+/// CPU of the whole machine so far (`/proc/stat`), and of the measurement.
+pub struct Machine {
+    could: Duration,
+    busy: Duration,
+    ours: Duration,
+}
+
+impl Machine {
+    /// Now; the measurement is this process, `pid` and the children of `pid`.
+    pub fn now(pid: u32) -> Self {
+        let text = fs::read_to_string("/proc/stat").unwrap();
+        let ticks = text.lines().next().unwrap().split_whitespace().skip(1);
+        let ticks: Vec<u64> = ticks.map(|ticks| ticks.parse().unwrap()).take(8).collect();
+        let all: u64 = ticks.iter().sum();
+        let (measured, us) = (cpu(pid), cpu(std::process::id()));
+        // The fourth and the fifth are idle: with nothing to do, and with a disk to wait for.
+        let (could, busy) = (time(all), time(all - ticks[3] - ticks[4]));
+        Self { could, busy, ours: measured.own + measured.children + us.own }
+    }
+
+    /// Prints who had the machine since `before`: figures are only worth something where others had nearly none of it.
+    pub fn report_since(&self, before: &Self) {
+        let share =
+            |time: Duration| time.as_secs_f64() / (self.could - before.could).as_secs_f64() * 100.0;
+        let (busy, ours) = (share(self.busy - before.busy), share(self.ours - before.ours));
+        println!("machine: {ours:.0} % used by this, {:.0} % by others", (busy - ours).max(0.0));
+    }
+}
+
+/// Children, zombies among them.
+pub fn children(pid: u32) -> usize {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|child| stat(*child).is_some_and(|fields| fields[1] == pid.to_string())).count()
+}
+
+fn time(ticks: u64) -> Duration {
+    Duration::from_nanos(ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second())
+}
+
+/// Open descriptors.
+pub fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// MiB of memory that are resident: now, and at the most.
+pub fn resident(pid: u32) -> (f64, f64) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mib = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    };
+    (mib("VmRSS:"), mib("VmHWM:"))
+}
+
+/// The fields from the third on: the name before them may hold anything.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, tail) = text.rsplit_once(')')?;
+    Some(tail.split_whitespace().map(str::to_owned).collect())
+}

@@ -1,0 +1,69 @@
+//! The real `cofferdam`, on free ports, with a C library compiled for the occasion.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::client::fetch;
+
+/// `cofferdam run`, until it is dropped.
+pub struct Cofferdam {
+    child: Child,
+    /// Where clients reach it.
+    pub address: SocketAddr,
+    admin: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Cofferdam {
+    /// Compiles `source` to `libbench.so` and starts the program with `config` beside it.
+    pub fn start(source: &str, config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, library) = (folder.path().join("bench.c"), folder.path().join("libbench.so"));
+        fs::write(&code, source).unwrap();
+        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
+        let compiler = compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&code);
+        assert!(compiler.status().unwrap().success(), "{source} does not compile");
+        let file = folder.path().join("bench.toml");
+        fs::write(&file, format!("{HEAD}{config}")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        let mut child = command.arg("run").arg(&file).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines: Vec<_> =
+            lines.map_while(Result::ok).take_while(|line| line != "ready").collect();
+        let place = |name: &str| {
+            let start = format!("listening {name} http://");
+            let found = lines.iter().find_map(|line| line.strip_prefix(&start)?.parse().ok());
+            found.unwrap_or_else(|| panic!("no {start:?} in {lines:?}"))
+        };
+        Self { address: place("http"), admin: place("admin"), child, _folder: folder }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A metric now: the sum over all lines of this name that hold `label`.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let page = fetch(self.admin, "/metrics");
+        let lines = page.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && line.contains(label)
+        });
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+}
+
+const HEAD: &str =
+    "listen = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
+
+impl Drop for Cofferdam {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,244 @@
+//! What well-formed files come to mean.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cofferdam::config::function::{
+    Entry, Input, Number, OnDisconnect, Operator, Order, ResponseBody, Source, Target, Test,
+};
+use cofferdam::config::{Action, Address, Function, HostMatch, Origin, PathMatch, Segment};
+use cofferdam::ffi::signature::{Return, Slot};
+use cofferdam::ffi::value::{Scalar, Value};
+
+use super::{complete, parse};
+
+#[test]
+fn the_smallest_file_is_a_listener() {
+    let config = parse("listen = \":8080\"").unwrap();
+    assert_eq!(config.server.listeners[0].name, "http");
+    assert_eq!(config.server.listeners[0].address, Address::Tcp(([0, 0, 0, 0], 8080).into()));
+    assert!(config.server.workers > 0);
+    assert!(config.admin.unwrap().is_default);
+    assert!(config.routes.is_empty());
+}
+
+#[test]
+fn the_top_level_upstream_is_a_route() {
+    let config = parse(
+        r#"
+listen = ":1"
+upstream = "http://localhost:5000"
+"#,
+    )
+    .unwrap();
+    let route = &config.routes[0];
+    assert_eq!((route.name.as_str(), &route.path), ("upstream", &PathMatch::Prefix("/".into())));
+    assert_eq!(route.defined_at, "/etc/cofferdam/cofferdam.toml:3");
+    let Action::Proxy(upstream) = &route.action else { panic!("{route:?}") };
+    assert_eq!(upstream.origin, Origin::Tcp { host: "localhost".into(), port: 5000 });
+    assert_eq!(config.upstreams.len(), 1);
+}
+
+#[test]
+fn one_origin_is_one_upstream() {
+    let config = parse(
+        r#"
+listen = ":1"
+upstream = "http://a:1"
+[[routes]]
+path = "/x"
+proxy = "http://a:1"
+[[routes]]
+path = "/y"
+proxy = "upstream"
+[[routes]]
+path = "/z"
+proxy = "unix:z.sock"
+"#,
+    )
+    .unwrap();
+    assert_eq!(config.upstreams.len(), 2);
+    assert_eq!(config.upstreams[1].origin, Origin::Unix("/etc/cofferdam/z.sock".into()));
+    assert_eq!(config.upstreams[1].name, "z");
+}
+
+#[test]
+fn a_short_call_is_a_function_named_after_its_route() {
+    let config = parse(
+        r#"
+listen = ":1"
+[defaults]
+spares = 7
+[[routes]]
+path = "/slow"
+call = "./lib/../libslow.so:main"
+"#,
+    )
+    .unwrap();
+    let function = &config.functions[0];
+    assert_eq!(function.name, "slow");
+    assert_eq!(function.library, PathBuf::from("/etc/cofferdam/lib/../libslow.so"));
+    assert_eq!(function.spares, 7);
+    let Entry::Function(bound) = &function.entry else { panic!("{function:?}") };
+    assert_eq!(
+        (bound.symbol.as_str(), bound.signature.returns),
+        ("main", Return::Scalar(Scalar::I32))
+    );
+}
+
+fn function<'c>(config: &'c cofferdam::config::Config, name: &str) -> &'c Function {
+    config.functions.iter().find(|function| function.name == name).unwrap()
+}
+
+#[test]
+fn every_form_of_argument_is_bound() {
+    let config = complete();
+    let Entry::Function(bound) = &function(&config, "resize").entry else { panic!() };
+    let expected = [
+        Slot::Bytes,
+        Slot::Length { of: 0, scalar: Scalar::U64 },
+        Slot::Scalar(Scalar::I32),
+        Slot::Scalar(Scalar::I32),
+        Slot::Text,
+        Slot::Text,
+        Slot::Scalar(Scalar::I32),
+        Slot::Buffer { capacity: 4 << 20 },
+        Slot::BufferLength { of: 7, scalar: Scalar::U64 },
+        Slot::Out(Scalar::I32),
+    ];
+    assert_eq!(bound.signature.slots, expected);
+    assert_eq!(bound.inputs.len(), expected.iter().filter(|slot| slot.is_taken()).count());
+    assert_eq!(bound.outputs, ["out", "colours"]);
+    let width = Input {
+        parameter: "w".into(),
+        target: Target::Scalar(Scalar::I32),
+        source: Source::Query("w".into()),
+        default: Some(Value::Int(320)),
+    };
+    assert_eq!(bound.inputs[1], width);
+    assert_eq!(bound.inputs[2].source, Source::Path("height".into()));
+    assert_eq!(bound.inputs[3].source, Source::Constant(Value::Bytes(b"lanczos".to_vec())));
+    assert_eq!(bound.inputs[5].source, Source::Constant(Value::Int(85)));
+    assert_eq!(bound.success, Some(Test { operator: Operator::Equal, operand: Number::Int(0) }));
+    assert_eq!(
+        (&bound.response.body, bound.failure_status.as_u16()),
+        (&ResponseBody::Output(0), 422)
+    );
+}
+
+#[test]
+fn a_function_s_own_keys_win_over_the_defaults_key_by_key() {
+    let config = parse(
+        r#"
+listen = ":1"
+[defaults]
+timeout = "off"
+max_concurrency = 5
+queue = { length = 9, order = "lifo" }
+[functions.f]
+library = "libf.so"
+handler = "f"
+max_concurrency = 6
+queue = { length = "off" }
+kill_grace = "off"
+on_disconnect = "finish"
+"#,
+    )
+    .unwrap();
+    let function = function(&config, "f");
+    assert_eq!((function.timeout, function.max_concurrency), (None, 6));
+    assert_eq!((function.queue.length, function.queue.order), (0, Order::Lifo));
+    assert_eq!(function.queue.timeout, Some(Duration::from_secs(5)));
+    assert_eq!(
+        (function.kill_grace, function.on_disconnect),
+        (Duration::ZERO, OnDisconnect::Finish)
+    );
+    assert_eq!(function.library, PathBuf::from("libf.so"));
+}
+
+#[test]
+fn routes_are_named_by_their_paths() {
+    let route = |line: &str| format!("[[routes]]\n{line}\nrespond = {{}}\n");
+    let text = [
+        "path = \"/\"",
+        "path = \"/a/{id}\"",
+        "prefix = \"/a/id\"",
+        "path = \"/x\"\nname = \"a-id-2\"",
+        "path = \"/A-id\"",
+    ];
+    let text = format!("listen = \":1\"\n{}", text.map(route).join(""));
+    let config = parse(&text).unwrap();
+    let names: Vec<_> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["root", "a-id", "a-id-3", "a-id-2", "a-id-4"]);
+}
+
+#[test]
+fn a_route_s_match_is_held_canonically() {
+    let config = complete();
+    let route = config.routes.iter().find(|route| route.name == "resize").unwrap();
+    assert_eq!(route.host, HostMatch::Exact("api.example.com".into()));
+    let segments = vec![Segment::Literal("resize".into()), Segment::Param("height".into())];
+    assert_eq!(route.path, PathMatch::Pattern(segments));
+    assert_eq!(route.headers[0].0, "x-tenant");
+    assert_eq!(route.timeout, Some(Duration::from_secs(25)));
+}
+
+#[test]
+fn routes_that_differ_in_any_way_live_together() {
+    let differing = [
+        "",
+        "host = \"a.example\"\n",
+        "host = \"*.example\"\n",
+        "methods = [\"GET\"]\n",
+        "headers = { x = \"1\" }\n",
+        "headers = { x = \"2\" }\n",
+    ];
+    let routes =
+        differing.map(|line| format!("[[routes]]\npath = \"/{{id}}\"\n{line}respond = {{}}\n"));
+    let config = parse(&format!("listen = \":1\"\n{}", routes.join(""))).unwrap();
+    assert_eq!(config.routes.len(), differing.len());
+}
+
+#[test]
+fn constants_may_come_from_the_environment() {
+    let config = parse(
+        r#"
+listen = ":1"
+[functions.f]
+library = "f.so"
+prototype = "int f(int w)"
+arguments = { w = { const = "${WIDTH:-320}" } }
+"#,
+    )
+    .unwrap();
+    let Entry::Function(bound) = &function(&config, "f").entry else { panic!() };
+    assert_eq!(bound.inputs[0].source, Source::Constant(Value::Int(320)));
+}
+
+#[test]
+fn a_void_function_answers_204_and_a_reference_to_a_handler_may_say_call() {
+    let config = parse(
+        r#"
+listen = ":1"
+[functions.f]
+library = "f.so"
+prototype = "void f(void)"
+[functions.g]
+library = "f.so"
+handler = "g"
+[[routes]]
+path = "/f"
+call = "f"
+[[routes]]
+path = "/g"
+call = "g"
+[[routes]]
+path = "/h"
+handler = "./h.so:h"
+"#,
+    )
+    .unwrap();
+    let Entry::Function(bound) = &function(&config, "f").entry else { panic!() };
+    assert_eq!((bound.response.status.as_u16(), &bound.response.body), (204, &ResponseBody::Empty));
+    assert!(matches!(&function(&config, "h").entry, Entry::Handler { symbol } if symbol == "h"));
+}
