@@ -7,7 +7,11 @@
 mod support;
 
 mod codec;
+mod commands;
 mod config;
 mod house;
 mod origin;
+mod proxying;
+mod routing;
+mod serving;
 mod worker;
