@@ -7,8 +7,12 @@
 mod support;
 
 mod codec;
+mod commands;
 mod config;
 mod demo;
 mod house;
 mod origin;
+mod proxying;
+mod routing;
+mod serving;
 mod worker;
