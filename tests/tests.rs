@@ -6,6 +6,7 @@
 #[macro_use]
 mod support;
 
+mod calls;
 mod codec;
 mod commands;
 mod config;

@@ -89,6 +89,11 @@ impl AnswerBody {
             None => Some(Err(Truncated)),
         })
     }
+
+    /// Takes what is written and forgets it, until the writer is done: for an answer that HTTP gives no body.
+    pub async fn discard(mut self) {
+        while self.pieces.recv().await.is_some() {}
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::child::start::{StartFailure, start};
 use crate::child::{Priority, Ready, Spec};
 use crate::executor::spares::Spares;
 use crate::executor::{Executor, Running};
+use crate::sys::clock::monotonic_ns;
 use crate::wire::Phase;
 
 /// One function's one-shot workers.
@@ -51,12 +52,18 @@ async fn serve(
 ) {
     let worker = tokio::select! {
         worker = spare_or_new(&spec, &spares) => worker,
-        () = reply.closed() => return spec.meters.count_call(CallOutcome::Cancelled),
+        () = reply.closed() => return spec.meters.count_call(unheard(&call)),
     };
     match worker {
         Ok(worker) => worker.run(call, reply).await,
         Err(failure) => refuse(&spec, &call, failure, reply),
     }
+}
+
+/// What became of a call that nobody waited for to begin.
+fn unheard(call: &Call) -> CallOutcome {
+    let is_late = call.deadline_ns.is_some_and(|deadline| deadline <= monotonic_ns());
+    if is_late { CallOutcome::Timeout } else { CallOutcome::Cancelled }
 }
 
 async fn spare_or_new(spec: &Arc<Spec>, spares: &Spares) -> Result<Ready, StartFailure> {

@@ -133,6 +133,7 @@ enum Source {
     Full(Bytes),
     Answer(AnswerBody),
     Upstream(Box<UpstreamBody>),
+    Cut,
 }
 
 struct UpstreamBody {
@@ -210,7 +211,15 @@ impl Body {
                 body.poll_next(context).map(|piece| piece.map(|piece| piece.map_err(|_| Cut)))
             }
             Source::Upstream(body) => body.poll_data(context),
+            Source::Cut => Poll::Ready(Some(Err(Cut))),
         }
+    }
+
+    /// Lets what was written before reach the client first: a head that is never seen looks like a request that was
+    /// never served, which clients repeat.
+    fn cut_next_time(&mut self, context: &mut Context<'_>) {
+        self.source = Source::Cut;
+        context.waker().wake_by_ref();
     }
 }
 
@@ -246,6 +255,10 @@ impl HttpBody for Body {
         let piece = ready!(self.poll_source(context));
         match &piece {
             None => self.end(true),
+            Some(Err(Cut)) if !matches!(self.source, Source::Cut) => {
+                self.cut_next_time(context);
+                return Poll::Pending;
+            }
             Some(Err(Cut)) => self.end(false),
             // Known lengths are not polled to their end.
             Some(Ok(_)) if self.is_spent() => self.end(true),
@@ -262,7 +275,7 @@ impl HttpBody for Body {
         match &self.source {
             Source::Done => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Answer(_) => SizeHint::default(),
+            Source::Answer(_) | Source::Cut => SizeHint::default(),
             Source::Upstream(body) => body.incoming.size_hint(),
         }
     }
@@ -273,7 +286,7 @@ impl Body {
         match &self.source {
             Source::Done => true,
             Source::Full(bytes) => bytes.is_empty(),
-            Source::Answer(_) => false,
+            Source::Answer(_) | Source::Cut => false,
             Source::Upstream(body) => body.incoming.is_end_stream(),
         }
     }

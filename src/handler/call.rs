@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tower::Service;
 
-use crate::call::{Accounting, Answer, Call as AskedCall, Failure};
+use crate::call::{Accounting, Answer, AnswerBody, Call as AskedCall, Failure};
 use crate::config::Function;
 use crate::config::function::{Bound, Entry, ResponseBody};
 use crate::executor::Executor;
@@ -47,11 +47,12 @@ impl Service<Request> for Call {
         let Self { function, executor } = self.clone();
         Box::pin(async move {
             let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
+            let is_head = request.head.method == Method::HEAD;
             let call = asked(request)?;
             let hold = Arc::clone(&call.hold);
             let answer = executor.execute(call).await?;
             let accounting = accounting(&answer);
-            let mut response = respond(&function, answer)?;
+            let mut response = respond(&function, answer, is_head)?;
             if let (true, Some(accounting)) = (wants_timing, accounting) {
                 response.headers_mut().insert(SERVER_TIMING, server_timing(&accounting));
             }
@@ -99,13 +100,15 @@ fn server_timing(accounting: &Accounting) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("total"))
 }
 
-fn respond(function: &Function, answer: Answer) -> Result<Response, Error> {
+fn respond(function: &Function, answer: Answer, is_head: bool) -> Result<Response, Error> {
     match (answer, &function.entry) {
         (Answer::Returned { value, outputs, .. }, Entry::Function(bound)) => {
             returned(bound, value, outputs)
         }
         (Answer::Streaming { status, headers, body }, _) => {
-            streaming(status, headers).map(|response| response.map(|()| Body::answer(body)))
+            let head = streaming(status, headers)?;
+            let is_bodiless = is_head || has_no_body(head.status());
+            Ok(head.map(|()| if is_bodiless { unread(body) } else { Body::answer(body) }))
         }
         (Answer::Code { code, .. }, _) => code_answer(code),
         (Answer::Returned { .. }, Entry::Handler { .. }) => {
@@ -146,6 +149,17 @@ fn content(value: Value, bound: &Bound) -> (Vec<u8>, Option<HeaderValue>) {
         other => (format!("{}\n", other.to_json()).into_bytes(), JSON),
     };
     (bytes, Some(bound.response.content_type.clone().unwrap_or(default)))
+}
+
+/// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
+fn has_no_body(status: StatusCode) -> bool {
+    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+}
+
+/// What the handler still writes is nobody's, yet the client has not left: its call goes on to its end.
+fn unread(body: AnswerBody) -> Body {
+    tokio::spawn(body.discard());
+    Body::empty()
 }
 
 /// A handler's head is hostile: the framing is the proxy's, and so is what belongs to the connection.

@@ -109,7 +109,7 @@ impl Serving {
             }
         }
         let limit = self.shared.config.server.drain_timeout;
-        if timeout(limit, self.drained(graceful)).await.is_err() {
+        if timeout(limit, self.drained(&router, arriving, graceful)).await.is_err() {
             let left = self.load.load(Ordering::Relaxed);
             warn!(limit = ?limit, "drain_timeout is over: {left} connections, and calls that still run, are cut");
         }
@@ -126,7 +126,16 @@ impl Serving {
     }
 
     /// Waits for connections, then for calls that outlive their clients and workers on their way out.
-    async fn drained(&self, graceful: GracefulShutdown) {
+    async fn drained(
+        &self,
+        router: &Arc<Router>,
+        mut arriving: UnboundedReceiver<Accepted>,
+        graceful: GracefulShutdown,
+    ) {
+        // The acceptors end as well; until then they may hand over one more, which would wait here unserved.
+        while let Some(connection) = arriving.recv().await {
+            self.serve(router, connection, &graceful);
+        }
         graceful.shutdown().await;
         while !self.shared.parts.is_idle() {
             sleep(LOOK_AGAIN).await;

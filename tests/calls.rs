@@ -1,0 +1,18 @@
+//! Calls in processes of their own, driven through the real program from outside.
+//! Each test looks at the answer, the reason, the metric, and at what is left over: nothing.
+
+mod accounting;
+mod arguments;
+mod deadlines;
+mod endings;
+mod faults;
+mod gates;
+mod ground;
+mod handlers;
+mod hostile;
+mod leaving;
+mod loading;
+mod queue;
+mod results;
+mod slots;
+mod spares;
