@@ -27,8 +27,16 @@ fn main() {
     let ready = |part: f64| lives[((starts - 1) as f64 * part) as usize].ready;
     println!("starts              {starts}");
     println!("cpu of a life       {:?}", cpu / starts);
-    println!("page faults         {}", faults / i64::from(starts));
+    let late: i64 = lives.iter().map(|life| life.faults_after_ready).sum();
+    println!(
+        "page faults         {}, {} of them after READY",
+        faults / i64::from(starts),
+        late / i64::from(starts)
+    );
     println!("ready after         p50 {:?} p99 {:?}", ready(0.5), ready(0.99));
+    lives.sort_by_key(|life| life.answered);
+    let answered = |part: f64| lives[((starts - 1) as f64 * part) as usize].answered;
+    println!("answered after      p50 {:?} p99 {:?}", answered(0.5), answered(0.99));
     let spares: Vec<Spare> = (0..SPARES).map(|_| spare()).collect();
     let total: u64 = spares.iter().map(|spare| pss(&spare.child)).sum();
     println!("memory of a spare   {} KiB PSS", total / SPARES as u64);
@@ -47,8 +55,10 @@ struct Spare {
 /// What one took.
 struct Life {
     ready: Duration,
+    answered: Duration,
     cpu: Duration,
     faults: i64,
+    faults_after_ready: i64,
 }
 
 #[allow(clippy::zombie_processes)]
@@ -67,11 +77,22 @@ fn spare() -> Spare {
 }
 
 fn live(mut spare: Spare) -> Life {
+    let faults_before = faults(&spare.child);
+    let begun = Instant::now();
     let input = Input::Values(Vec::new());
     send(&mut spare.control, &ToWorker::Call(CallFrame { id: 1, time_left_ms: u64::MAX, input }));
     let answer = receive(&mut spare.control);
+    let answered = begun.elapsed();
     assert!(matches!(answer, Some(FromWorker::Returned { .. })));
-    reap(&spare)
+    let life = reap(&spare);
+    Life { answered, faults_after_ready: life.faults - faults_before, ..life }
+}
+
+/// Minor page faults so far: field 10 of `/proc/PID/stat`.
+fn faults(child: &Child) -> i64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let after_name = &stat[stat.rfind(')').unwrap() + 1..];
+    after_name.split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
 fn hello() -> Hello {
@@ -118,5 +139,11 @@ fn reap(spare: &Spare) -> Life {
         Duration::from_micros(u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap())
     };
     let cpu = time(usage.ru_utime) + time(usage.ru_stime);
-    Life { ready: spare.ready, cpu, faults: usage.ru_minflt }
+    Life {
+        ready: spare.ready,
+        answered: Duration::ZERO,
+        cpu,
+        faults: usage.ru_minflt,
+        faults_after_ready: 0,
+    }
 }

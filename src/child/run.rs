@@ -1,30 +1,30 @@
 //! One call in one worker: a loop over what happens, driven by [`life::next`]. The worker is consumed by its call.
 
 mod client;
+mod limit;
+mod tally;
 mod verdict;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::call::{Accounting, Answer, Call, Failure, Outcome, answer_body};
+use crate::call::{Answer, Call, Failure, Outcome, answer_body};
 use crate::child::Spec;
-use crate::child::account::{Seen, settle};
 use crate::child::control::ControlError;
 use crate::child::life::{self, Action, Cause, Event, State};
 use crate::child::meters::{CallOutcome, Counted};
 use crate::child::process::{Happening, Live, Started};
-use crate::child::sample::{Watch, count_whole};
 use crate::config::function::OnDisconnect;
 use crate::ffi::request::Input;
-use crate::sys::clock::monotonic_ns;
 use crate::sys::procfs::{self, Sched};
 use crate::wire::codec::encode_to_worker;
 use crate::wire::{self, CallFrame, FromWorker, Spent, ToWorker};
 
 use client::Client;
+use limit::Limit;
+use tally::Tally;
 
 /// A worker that is ready for its one call.
 pub struct Ready {
@@ -69,50 +69,14 @@ struct Run {
     spec: Arc<Spec>,
     live: Live,
     state: State,
-    before: Sched,
     call: Call,
-    seen: Seen,
+    tally: Tally,
     client: Client,
     limit: Limit,
     grace_over: Option<Instant>,
-    look_at: Option<Instant>,
-    watch: Option<Watch>,
     has_hung_up: bool,
-    is_counted: bool,
     is_killed: bool,
-    _busy: Counted,
-}
-
-/// The nearer of the function's own limit and its route's.
-#[derive(Clone, Copy)]
-struct Limit {
-    whole: Duration,
-    at: Option<Instant>,
-}
-
-impl Limit {
-    fn new(own: Option<Duration>, call: &Call, now_ns: u64) -> Self {
-        let from_now = |left| Some(Instant::now() + left);
-        let route = call.deadline_ns.map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
-        match (own, route) {
-            (Some(own), None) => Self { whole: own, at: from_now(own) },
-            (Some(own), Some(route)) if own <= route => Self { whole: own, at: from_now(own) },
-            (_, Some(route)) => {
-                let waited = Duration::from_nanos(now_ns - call.arrived_ns);
-                Self { whole: waited + route, at: from_now(route) }
-            }
-            (None, None) => Self { whole: Duration::MAX, at: None },
-        }
-    }
-
-    fn left_ms(self) -> u64 {
-        let left = |at: Instant| at.saturating_duration_since(Instant::now());
-        self.at.map_or(u64::MAX, |at| u64::try_from(left(at).as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn is_over(self) -> bool {
-        self.at.is_some_and(|at| at <= Instant::now())
-    }
+    counted: Counted,
 }
 
 fn call_frame(call: &mut Call, limit: Limit) -> Vec<u8> {
@@ -131,29 +95,20 @@ impl Run {
         mut call: Call,
         reply: oneshot::Sender<Outcome>,
     ) -> Self {
-        let sent_ns = monotonic_ns();
-        let limit = Limit::new(spec.function.timeout, &call, sent_ns);
+        let tally = Tally::open(live.process.pid(), before, &call, &spec.sampler);
+        let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
         live.control.send(call_frame(&mut call, limit));
         Self {
             state: State::Busy,
-            seen: Seen {
-                arrived_ns: call.arrived_ns,
-                granted_ns: call.granted_ns,
-                sent_ns,
-                ended_ns: sent_ns,
-            },
             client: Client::Head(reply),
+            tally,
             limit,
             grace_over: None,
-            look_at: Some(Instant::now() + spec.sampler.interval()),
-            watch: None,
             has_hung_up: false,
-            is_counted: false,
             is_killed: false,
-            _busy: Counted::new(&spec.meters.workers_busy),
+            counted: Counted::new(&spec.meters.workers_busy),
             spec,
             live,
-            before,
             call,
         }
     }
@@ -162,6 +117,9 @@ impl Run {
         while self.state != State::Reaped {
             if let Some(event) = self.next_event().await {
                 let (state, action) = life::next(self.state, event);
+                if self.state == State::Busy {
+                    self.counted = Counted::new(&self.spec.meters.workers_draining);
+                }
                 self.state = state;
                 self.act(action);
             }
@@ -187,7 +145,7 @@ impl Run {
 
     fn next_alarm(&self) -> Option<Instant> {
         match self.state {
-            State::Busy => self.limit.at.into_iter().chain(self.look_at).min(),
+            State::Busy => self.limit.at.into_iter().chain(self.tally.look_at()).min(),
             _ => self.grace_over,
         }
     }
@@ -199,7 +157,7 @@ impl Run {
                 Some(Event::Deadline)
             }
             State::Busy => {
-                self.watch();
+                self.tally.watch(&self.spec.sampler, &self.spec.meters);
                 None
             }
             _ => {
@@ -207,13 +165,6 @@ impl Run {
                 Some(Event::GraceOver)
             }
         }
-    }
-
-    fn watch(&mut self) {
-        self.look_at = None;
-        let pid = self.live.process.pid();
-        let sampler = &self.spec.sampler;
-        self.watch = Some(sampler.watch(pid, self.seen.sent_ns, self.before, &self.spec.meters));
     }
 
     /// A client whose own limit ended its wait was not impatient: the call took too long.
@@ -260,7 +211,7 @@ impl Run {
         let id = self.call.id.low();
         match frame {
             FromWorker::Returned { id: of, returned, outputs, spent } if of == id => {
-                let accounting = self.settle(spent);
+                let accounting = self.tally.settle(spent);
                 self.answer(Answer::Returned { value: returned, outputs, accounting })
             }
             FromWorker::Head { id: of, status, headers } if of == id => {
@@ -289,9 +240,9 @@ impl Run {
     }
 
     fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
-        let accounting = self.settle(spent);
+        let accounting = self.tally.settle(spent);
         if self.client.finish() {
-            self.count(CallOutcome::Ok, &accounting);
+            self.tally.close(&self.spec.meters, CallOutcome::Ok, &accounting);
             return Some(Event::Answered);
         }
         self.answer(Answer::Code { code, accounting })
@@ -302,54 +253,22 @@ impl Run {
             return self.confused("a second answer");
         }
         let (outcome, accounting) = verdict::of_answer(&self.spec.function, &answer);
-        self.count(outcome, &accounting);
+        self.tally.close(&self.spec.meters, outcome, &accounting);
         self.client.answer(Ok(answer));
         Some(Event::Answered)
     }
 
-    fn settle(&mut self, spent: Spent) -> Accounting {
-        self.seen.ended_ns = monotonic_ns();
-        settle(self.seen, spent)
-    }
-
     /// The call ends here without a whole answer; its client hears it now, whatever the worker does.
     fn cut(&mut self, failure: Failure) {
-        let spent = self.spent_so_far();
+        let spent = self.tally.spent_so_far();
         self.cut_having(failure, spent);
     }
 
     fn cut_having(&mut self, failure: Failure, spent: Spent) {
-        let accounting = self.settle(spent);
-        self.count(verdict::of_failure(&failure), &accounting);
+        let accounting = self.tally.settle(spent);
+        self.tally.close(&self.spec.meters, verdict::of_failure(&failure), &accounting);
         verdict::log_failure(&self.spec, self.call.id, &failure, &accounting, &self.live);
         self.client.answer(Err(failure));
-    }
-
-    /// What the kernel says of a worker that will not say it any more.
-    fn spent_so_far(&self) -> Spent {
-        let pid = self.live.process.pid();
-        let now = procfs::sched(pid).unwrap_or(self.before);
-        let cpu_ns = now.cpu_ns.saturating_sub(self.before.cpu_ns);
-        let cpu_user_ns = (cpu_ns as f64 * procfs::user_share(pid).unwrap_or(1.0)) as u64;
-        Spent {
-            started_ns: self.seen.sent_ns,
-            ended_ns: u64::MAX,
-            cpu_user_ns,
-            cpu_system_ns: cpu_ns - cpu_user_ns,
-            runqueue_ns: now.runqueue_ns.saturating_sub(self.before.runqueue_ns),
-        }
-    }
-
-    fn count(&mut self, outcome: CallOutcome, accounting: &Accounting) {
-        let meters = &self.spec.meters;
-        self.is_counted = true;
-        meters.count_call(outcome);
-        let since_slot = accounting.wall_ns - accounting.queue_ns;
-        meters.call_duration.observe(since_slot as f64 / 1e9);
-        match self.watch.take() {
-            Some(watch) => watch.finish(accounting),
-            None => count_whole(meters, accounting),
-        }
     }
 
     fn act(&mut self, action: Action) {
@@ -376,12 +295,10 @@ impl Run {
     }
 
     fn reap(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.stop();
-        }
-        let spent = self.spent_so_far();
+        self.tally.stop_watching();
+        let spent = self.tally.spent_so_far();
         let Some(reaped) = self.live.reap_now() else { return };
-        let is_answered = self.is_counted;
+        let is_answered = self.tally.is_closed();
         if !is_answered {
             self.cut_having(verdict::of_exit(reaped.exit), spent);
         }

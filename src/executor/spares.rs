@@ -101,9 +101,10 @@ impl Spares {
         Ok(())
     }
 
-    /// The last spare is gone: pure idle priority would starve on a busy machine.
+    /// Idle priority starves on a busy machine: only while half of the spares are left.
     fn priority(&self) -> Priority {
-        if self.lock().spares.is_empty() { Priority::Normal } else { Priority::Idle }
+        let is_low = self.lock().spares.len() * 2 < self.spec.function.spares;
+        if is_low { Priority::Normal } else { Priority::Idle }
     }
 
     fn tell(&self, failure: &StartFailure, pause: Duration) {

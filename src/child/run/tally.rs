@@ -1,0 +1,95 @@
+//! What a call took, and the counters that are told: while it runs, and once when it is over.
+
+use tokio::time::Instant;
+
+use crate::call::{Accounting, Call};
+use crate::child::account::{Seen, settle};
+use crate::child::meters::{CallOutcome, Meters};
+use crate::child::sample::{Sampler, Watch, count_whole};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::procfs::{self, Sched};
+use crate::wire::Spent;
+
+/// The account of one call in the worker `pid`.
+pub(super) struct Tally {
+    pid: u32,
+    before: Sched,
+    seen: Seen,
+    look_at: Option<Instant>,
+    watch: Option<Watch>,
+    is_closed: bool,
+}
+
+impl Tally {
+    /// Of a call that is sent now. `before` is what the worker's main thread had used.
+    pub(super) fn open(pid: u32, before: Sched, call: &Call, sampler: &Sampler) -> Self {
+        let sent_ns = monotonic_ns();
+        let (arrived_ns, granted_ns) = (call.arrived_ns, call.granted_ns);
+        Self {
+            pid,
+            before,
+            seen: Seen { arrived_ns, granted_ns, sent_ns, ended_ns: sent_ns },
+            look_at: Some(Instant::now() + sampler.interval()),
+            watch: None,
+            is_closed: false,
+        }
+    }
+
+    /// When the call is worth a look; `None` once somebody looks.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    pub(super) fn sent_ns(&self) -> u64 {
+        self.seen.sent_ns
+    }
+
+    /// From now on the sampler looks at it.
+    pub(super) fn watch(&mut self, sampler: &Sampler, meters: &Meters) {
+        self.look_at = None;
+        self.watch = Some(sampler.watch(self.pid, self.seen.sent_ns, self.before, meters));
+    }
+
+    /// The worker is about to be reaped: its number may be another's afterwards.
+    pub(super) fn stop_watching(&self) {
+        self.watch.iter().for_each(Watch::stop);
+    }
+
+    /// Whether the call was counted.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// What the kernel says of a worker that will not say it any more.
+    pub(super) fn spent_so_far(&self) -> Spent {
+        let now = procfs::sched(self.pid).unwrap_or(self.before);
+        let cpu_ns = now.cpu_ns.saturating_sub(self.before.cpu_ns);
+        let user_share = procfs::user_share(self.pid).unwrap_or(1.0);
+        let cpu_user_ns = (cpu_ns as f64 * user_share) as u64;
+        Spent {
+            started_ns: self.seen.sent_ns,
+            ended_ns: u64::MAX,
+            cpu_user_ns,
+            cpu_system_ns: cpu_ns - cpu_user_ns,
+            runqueue_ns: now.runqueue_ns.saturating_sub(self.before.runqueue_ns),
+        }
+    }
+
+    /// The accounting of a call that ends now.
+    pub(super) fn settle(&mut self, spent: Spent) -> Accounting {
+        self.seen.ended_ns = monotonic_ns();
+        settle(self.seen, spent)
+    }
+
+    /// Counts the call, once.
+    pub(super) fn close(&mut self, meters: &Meters, outcome: CallOutcome, accounting: &Accounting) {
+        self.is_closed = true;
+        meters.count_call(outcome);
+        let since_slot = accounting.wall_ns - accounting.queue_ns;
+        meters.call_duration.observe(since_slot as f64 / 1e9);
+        match self.watch.take() {
+            Some(watch) => watch.finish(accounting),
+            None => count_whole(meters, accounting),
+        }
+    }
+}
