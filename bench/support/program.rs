@@ -60,8 +60,15 @@ impl Cofferdam {
     }
 }
 
-const HEAD: &str =
-    "listen = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
+const HEAD: &str = "\
+listen = \"127.0.0.1:0\"
+[server]
+max_connections = 4096
+[admin]
+address = \"127.0.0.1:0\"
+[log]
+level = \"warn\"
+";
 
 impl Drop for Cofferdam {
     fn drop(&mut self) {
