@@ -17,29 +17,39 @@ use std::time::{Duration, Instant};
 
 use cofferdam::app::demo::spread::Spread;
 use support::client::{Connection, at_once, wait_until};
-use support::kernel::{self, Cpu, Machine};
+use support::kernel::{self, Machine};
 use support::program::Cofferdam;
 use support::report::{self, Limits, ms, option};
 
 const CONNECTIONS: u32 = 16;
-const PATHS: [&str; 2] = ["/respond", "/call"];
+const DIRECT: &str = "/respond";
+const CALL: &str = "/call";
 
 const NOTHING: &str = "int nothing(void) { return 0; }";
 
 fn main() -> ExitCode {
     let (rate, seconds) = (option("rate", 500), option("seconds", 20));
     let cofferdam = Cofferdam::start(NOTHING, &config(option("spares", 16)));
-    drive(cofferdam.address, rate, 1);
-    let (lookups, before) = (lookups(&cofferdam), kernel::cpu(cofferdam.pid()));
+    let (pid, address) = (cofferdam.pid(), cofferdam.address);
+    let cpu_of_direct = direct_cpu(pid, address, rate, seconds.div_ceil(4));
+    let (lookups, cpu, machine) = (lookups(&cofferdam), kernel::cpu(pid), Machine::now(pid));
     println!(
         "{rate} calls and {rate} direct answers a second for {seconds} s on {CONNECTIONS} connections"
     );
-    let machine = Machine::now(cofferdam.pid());
-    let [direct, called] = drive(cofferdam.address, rate, seconds);
-    Machine::now(cofferdam.pid()).report_since(&machine);
-    let cpu = spent(before, kernel::cpu(cofferdam.pid()), called.count());
+    let [direct, called] = drive(address, [DIRECT, CALL], rate, seconds);
+    Machine::now(pid).report_since(&machine);
+    let now = kernel::cpu(pid);
+    let workers = ms(now.children - cpu.children) / called.count() as f64;
+    let proxy = ms(now.own - cpu.own) / called.count() as f64 - cpu_of_direct;
     let hits = hit_rate(lookups, self::lookups(&cofferdam));
-    report(&direct, &called, cpu, hits)
+    report(&direct, &called, [workers, proxy], hits)
+}
+
+/// Milliseconds of the proxy's CPU for one direct answer: what of its time is no call's.
+fn direct_cpu(pid: u32, address: SocketAddr, rate: u32, seconds: u32) -> f64 {
+    let before = kernel::cpu(pid).own;
+    let answers: usize = drive(address, [DIRECT; 2], rate, seconds).iter().map(Spread::count).sum();
+    ms(kernel::cpu(pid).own - before) / answers as f64
 }
 
 fn config(spares: u32) -> String {
@@ -50,16 +60,19 @@ fn config(spares: u32) -> String {
     )
 }
 
-/// Each of [`PATHS`] at `rate` requests a second, evenly spaced, whatever the answers do.
-fn drive(address: SocketAddr, rate: u32, seconds: u32) -> [Spread; 2] {
+/// Each path at `rate` requests a second, evenly spaced, whatever the answers do.
+fn drive(address: SocketAddr, paths: [&'static str; 2], rate: u32, seconds: u32) -> [Spread; 2] {
     let requests = rate * seconds * 2;
     let gap = Duration::from_secs(1) / (rate * 2);
     let begin = Instant::now() + Duration::from_millis(100);
     let clients = at_once(CONNECTIONS as usize, move |client| {
         let mut connection = Connection::open(address);
         let mine = (client as u32..requests).step_by(CONNECTIONS as usize);
-        mine.map(|request| ask(&mut connection, begin + gap * request, which(request)))
-            .collect::<Vec<_>>()
+        let ask = |request: u32| {
+            let path = which(request);
+            (path, time(&mut connection, begin + gap * request, paths[path]))
+        };
+        mine.map(ask).collect::<Vec<_>>()
     });
     let taken: Vec<(usize, Duration)> = clients().into_iter().flatten().collect();
     [0, 1].map(|path| {
@@ -73,12 +86,12 @@ fn which(request: u32) -> usize {
     ((request + request / CONNECTIONS) % 2) as usize
 }
 
-fn ask(connection: &mut Connection, due: Instant, path: usize) -> (usize, Duration) {
+fn time(connection: &mut Connection, due: Instant, path: &str) -> Duration {
     let begun = wait_until(due);
-    let (status, body) = connection.get(PATHS[path]);
+    let (status, body) = connection.get(path);
     let taken = begun.elapsed();
-    assert_eq!((status, body.trim()), (200, "0"), "{}", PATHS[path]);
-    (path, taken)
+    assert_eq!((status, body.trim()), (200, "0"), "{path}");
+    taken
 }
 
 fn lookups(cofferdam: &Cofferdam) -> [f64; 2] {
@@ -89,12 +102,6 @@ fn lookups(cofferdam: &Cofferdam) -> [f64; 2] {
 fn hit_rate(before: [f64; 2], after: [f64; 2]) -> f64 {
     let [hits, misses] = [after[0] - before[0], after[1] - before[1]];
     hits / (hits + misses)
-}
-
-/// Milliseconds of CPU for each call: of workers, and of the proxy with its direct answers.
-fn spent(before: Cpu, after: Cpu, calls: usize) -> [f64; 2] {
-    let spent = [after.children - before.children, after.own - before.own];
-    spent.map(|time| ms(time) / calls as f64)
 }
 
 fn report(direct: &Spread, called: &Spread, [workers, proxy]: [f64; 2], hits: f64) -> ExitCode {
@@ -108,9 +115,7 @@ fn report(direct: &Spread, called: &Spread, [workers, proxy]: [f64; 2], hits: f6
         added(90.0),
         added(99.0)
     );
-    println!(
-        "CPU per call: workers {workers:.3} ms, proxy {proxy:.3} ms (its direct answers among it)"
-    );
+    println!("CPU per call: workers {workers:.3} ms, proxy {proxy:.3} ms");
     println!("calls that found a spare: {:.1} %\n", hits * 100.0);
     let mut limits = Limits::default();
     limits.at_most("added latency, p50", added(50.0), 0.25, "ms");

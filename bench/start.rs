@@ -66,6 +66,7 @@ fn spare() -> Spare {
     let begun = Instant::now();
     let (mut control, theirs) = UnixStream::pair().unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_cofferdam-worker"))
+        .env_remove("LD_LIBRARY_PATH")
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -25,6 +25,8 @@ use support::program::Cofferdam;
 use support::report::{self, Limits, ms, option};
 
 const SLEEP: &str = "#include <unistd.h>\nint nap(void) { sleep(2); return 0; }";
+/// How long a call takes.
+const NAP: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(5);
 /// Between two requests for the direct answer.
 const GAP: Duration = Duration::from_millis(2);
@@ -34,30 +36,36 @@ const SETTLE: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     let clients = option("clients", 1000);
     let cofferdam = Cofferdam::start(SLEEP, &config(clients));
-    let machine = Machine::now(cofferdam.pid());
-    let address = cofferdam.address;
+    let (pid, address) = (cofferdam.pid(), cofferdam.address);
+    let machine = Machine::now(pid);
     let probe = Probe::start(address);
     wait_until(Instant::now() + IDLE);
-    let idle = probe.stop();
-    let before = Left::of(cofferdam.pid());
+    let (idle, before) = (probe.stop(), Left::of(pid));
     let probe = Probe::start(address);
     let begun = Instant::now();
     let answers = at_once(clients as usize, move |_| call(address))();
     let total = begun.elapsed();
     let meanwhile = probe.stop();
-    let (_, peak) = kernel::resident(cofferdam.pid());
-    Machine::now(cofferdam.pid()).report_since(&machine);
-    let after = Left::once_settled(cofferdam.pid(), &before);
     println!("{clients} clients at once on a call of 2 s");
-    let good = answers.iter().filter(|(status, _)| *status == 200).count();
-    println!("answers with 200: {good}; all after {:.2} s", total.as_secs_f64());
+    Machine::now(pid).report_since(&machine);
+    let bad = answers.iter().filter(|(status, _)| *status != 200).count();
+    let (_, peak) = kernel::resident(pid);
     println!("proxy: at most {peak:.1} MiB resident");
-    println!(
-        "children {} before, {} after; descriptors {} before, {} after\n",
-        before.children, after.children, before.descriptors, after.descriptors
-    );
+    Left::once_settled(pid, &before).report(&before);
     let calls = Spread::of(answers.into_iter().map(|(_, taken)| taken).collect()).unwrap();
-    report(&idle, &meanwhile, &calls, total, peak, clients as usize - good)
+    report_phases(&idle, &meanwhile, &calls, begun, total);
+    let mut limits = Limits::default();
+    limits.at_most("answers without 200", bad as f64, 0.0, "answers");
+    limits.at_most("time to all answers", total.as_secs_f64(), 5.0, "s");
+    let (idle, meanwhile) = (p99(&idle), p99(&meanwhile));
+    limits.at_most(
+        "p99 of the direct answer meanwhile",
+        meanwhile,
+        (idle * 1.1).max(idle + 1.0),
+        "ms",
+    );
+    limits.at_most("memory of the proxy", peak, 100.0, "MiB");
+    limits.verdict()
 }
 
 fn config(clients: u32) -> String {
@@ -74,10 +82,16 @@ fn call(address: SocketAddr) -> (u16, Duration) {
     (status, begun.elapsed())
 }
 
+/// One direct answer.
+struct Asked {
+    begun: Instant,
+    taken: Duration,
+}
+
 /// One client that keeps asking for the direct answer.
 struct Probe {
     over: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Duration>>,
+    thread: JoinHandle<Vec<Asked>>,
 }
 
 impl Probe {
@@ -88,23 +102,23 @@ impl Probe {
         Self { over, thread }
     }
 
-    fn stop(self) -> Spread {
+    fn stop(self) -> Vec<Asked> {
         self.over.store(true, Ordering::Relaxed);
-        Spread::of(self.thread.join().unwrap()).unwrap()
+        self.thread.join().unwrap()
     }
 }
 
-fn ask_until(address: SocketAddr, over: &AtomicBool) -> Vec<Duration> {
+fn ask_until(address: SocketAddr, over: &AtomicBool) -> Vec<Asked> {
     let mut connection = Connection::open(address);
-    let mut taken = Vec::new();
+    let mut asked = Vec::new();
     let mut due = Instant::now();
     while !over.load(Ordering::Relaxed) {
         due += GAP;
         let begun = wait_until(due);
         assert_eq!(connection.get("/respond").0, 200);
-        taken.push(begun.elapsed());
+        asked.push(Asked { begun, taken: begun.elapsed() });
     }
-    taken
+    asked
 }
 
 /// What a proxy holds.
@@ -117,6 +131,12 @@ struct Left {
 impl Left {
     fn of(pid: u32) -> Self {
         Self { children: kernel::children(pid), descriptors: kernel::descriptors(pid) }
+    }
+
+    fn report(&self, before: &Self) {
+        let Self { children, descriptors } = before;
+        println!("children: {children} before, {} after", self.children);
+        println!("descriptors: {descriptors} before, {} after\n", self.descriptors);
     }
 
     /// As soon as it is what it was, or at the latest after [`SETTLE`].
@@ -132,29 +152,31 @@ impl Left {
     }
 }
 
-fn report(
-    idle: &Spread,
-    meanwhile: &Spread,
+fn report_phases(
+    idle: &[Asked],
+    meanwhile: &[Asked],
     calls: &Spread,
+    begun: Instant,
     total: Duration,
-    peak: f64,
-    bad: usize,
-) -> ExitCode {
+) {
+    let (all_sleep, first_ends) = (begun + total.saturating_sub(NAP), begun + NAP);
     report::head();
-    report::row("respond, idle", idle);
-    report::row("respond, meanwhile", meanwhile);
+    row("respond, idle", idle, |_| true);
+    row("respond, meanwhile", meanwhile, |_| true);
+    row("- while workers start", meanwhile, |at| at < all_sleep.min(first_ends));
+    row("- while all are blocked", meanwhile, |at| all_sleep <= at && at < first_ends);
+    row("- while workers end", meanwhile, |at| first_ends <= at);
     report::row("call", calls);
     println!();
-    let (idle, meanwhile) = (ms(idle.percentile(99.0)), ms(meanwhile.percentile(99.0)));
-    let mut limits = Limits::default();
-    limits.at_most("answers without 200", bad as f64, 0.0, "");
-    limits.at_most("time to all answers", total.as_secs_f64(), 5.0, "s");
-    limits.at_most(
-        "p99 of the direct answer meanwhile",
-        meanwhile,
-        (idle * 1.1).max(idle + 1.0),
-        "ms",
-    );
-    limits.at_most("memory of the proxy", peak, 100.0, "MiB");
-    limits.verdict()
+}
+
+fn row(name: &str, asked: &[Asked], among: impl Fn(Instant) -> bool) {
+    let taken = asked.iter().filter(|asked| among(asked.begun)).map(|asked| asked.taken);
+    if let Some(spread) = Spread::of(taken.collect()) {
+        report::row(name, &spread);
+    }
+}
+
+fn p99(asked: &[Asked]) -> f64 {
+    ms(Spread::of(asked.iter().map(|asked| asked.taken).collect()).unwrap().percentile(99.0))
 }

@@ -16,6 +16,9 @@ use clap::Parser;
 /// What ended a command.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// Words of the command line that do not fit the file.
+    #[error("{0}")]
+    Usage(String),
     /// The configuration, with the whole report.
     #[error("{0}")]
     Config(String),
@@ -25,10 +28,11 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// 78 (EX_CONFIG of `sysexits.h(3head)`) or 1.
+    /// 2, as of a command line that cannot be read; 78 (EX_CONFIG of `sysexits.h(3head)`); or 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            AppError::Usage(_) => ExitCode::from(2),
             AppError::Config(_) => ExitCode::from(78),
             AppError::Runtime(_) => ExitCode::FAILURE,
         }

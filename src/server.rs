@@ -4,6 +4,8 @@ pub mod acceptor;
 pub mod connection;
 pub mod event_loop;
 pub mod guard;
+pub mod pace;
+pub mod paced;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

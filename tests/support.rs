@@ -7,18 +7,23 @@
 pub mod wait;
 
 pub mod answer;
+pub mod by_hand;
 pub mod clib;
 pub mod cofferdam;
 pub mod http;
+pub mod http2;
 pub mod load;
 pub mod metrics;
 pub mod place;
 pub mod process;
+pub mod program;
 pub mod quiet;
 pub mod running;
 pub mod upstream;
 
 pub use answer::Answer;
+pub use by_hand::ByHand;
 pub use cofferdam::Cofferdam;
+pub use http2::Http2;
 pub use place::Place;
 pub use upstream::Upstream;

@@ -8,8 +8,12 @@ mod support;
 
 mod calls;
 mod codec;
+mod commands;
 mod config;
 mod demo;
 mod house;
 mod origin;
+mod proxying;
+mod routing;
+mod serving;
 mod worker;

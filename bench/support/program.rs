@@ -30,6 +30,8 @@ impl Cofferdam {
         let file = folder.path().join("bench.toml");
         fs::write(&file, format!("{HEAD}{config}")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        // Cargo's own: the dynamic loader would look through its folders at every start.
+        command.env_remove("LD_LIBRARY_PATH");
         let mut child = command.arg("run").arg(&file).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let lines: Vec<_> =
@@ -58,8 +60,15 @@ impl Cofferdam {
     }
 }
 
-const HEAD: &str =
-    "listen = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
+const HEAD: &str = "\
+listen = \"127.0.0.1:0\"
+[server]
+max_connections = 4096
+[admin]
+address = \"127.0.0.1:0\"
+[log]
+level = \"warn\"
+";
 
 impl Drop for Cofferdam {
     fn drop(&mut self) {

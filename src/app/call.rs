@@ -29,7 +29,7 @@ pub fn call(
     let config = load(file)?;
     let function = config.functions.iter().find(|function| function.name == name);
     let function = function.ok_or_else(|| unknown(name, &config.functions))?;
-    let input = input(function, arguments).map_err(AppError::Runtime)?;
+    let input = input(function, arguments).map_err(AppError::Usage)?;
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let resources = resources(&config, metrics, worker)?;
     control_runtime()?.block_on(run(function, &resources, input))
@@ -37,7 +37,7 @@ pub fn call(
 
 fn unknown(name: &str, functions: &[Arc<Function>]) -> AppError {
     let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
-    AppError::Runtime(format!("there is no function `{name}`: the file has {}", names.join(", ")))
+    AppError::Usage(format!("there is no function `{name}`: the file has {}", names.join(", ")))
 }
 
 async fn run(

@@ -29,7 +29,7 @@ pub fn routes(file: &Path) -> Result<(), AppError> {
 /// A configuration that is wrong; a request that cannot be read.
 pub fn explain(file: &Path, request: &str) -> Result<(), AppError> {
     let config = load(file)?;
-    let asked = Asked::parse(request).map_err(AppError::Runtime)?;
+    let asked = Asked::parse(request).map_err(AppError::Usage)?;
     let table = table(&config);
     let target = asked.target();
     let mut out = io::stdout().lock();

@@ -35,7 +35,7 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let access = AccessLog::new(config.log.access, lines);
     let runtime = control_runtime()?;
     let served = runtime.block_on(serve(config, resources, access));
-    // What a second signal cut short is still being joined: dropping the runtime would wait for that.
+    // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
     served
 }
@@ -108,8 +108,8 @@ async fn serve(
         metrics: metrics.clone(),
     });
     let (loops, threads) = Loops::start(&shared, &draining).map_err(AppError::runtime)?;
-    announce(&bound, admin).map_err(AppError::runtime)?;
-    start_accepting(bound, loops, &config, &metrics, &draining);
+    start_accepting(&bound, loops, &config, &metrics, &draining);
+    announce(bound, admin).map_err(AppError::runtime)?;
     let signal = ending.next().await;
     info!(
         "{signal}: draining, for at most {:?}; a second one ends at once",
@@ -157,7 +157,7 @@ async fn start_admin(
 }
 
 /// One line a listener, then `ready`: whoever started this program reads them.
-fn announce(bound: &[Arc<Bound>], admin: Option<String>) -> io::Result<()> {
+fn announce(bound: Vec<Arc<Bound>>, admin: Option<String>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for listener in bound {
         writeln!(out, "listening {} {}", listener.name(), listener.url()?)?;
@@ -170,7 +170,7 @@ fn announce(bound: &[Arc<Bound>], admin: Option<String>) -> io::Result<()> {
 }
 
 fn start_accepting(
-    bound: Vec<Arc<Bound>>,
+    bound: &[Arc<Bound>],
     loops: Loops,
     config: &Config,
     metrics: &Metrics,
@@ -179,8 +179,8 @@ fn start_accepting(
     let loops = Arc::new(loops);
     let room = Arc::new(Semaphore::new(config.server.max_connections.min(Semaphore::MAX_PERMITS)));
     for one in bound {
-        let (loops, room) = (Arc::clone(&loops), Arc::clone(&room));
-        tokio::spawn(accept(one, loops, room, metrics.clone(), draining.clone()));
+        let (one, loops, room) = (Arc::clone(one), Arc::clone(&loops), Arc::clone(&room));
+        tokio::spawn(accept(one, loops, room, metrics, draining.clone()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a path to a [`Config`], or to everything that is wrong with the file.
 
+use std::io;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -16,7 +17,7 @@ const MAX_SIZE: u64 = 4 << 20;
 /// # Errors
 /// All that is wrong with it at once: unreadable, no TOML, unknown keys, wrong values, things that do not fit together.
 pub fn load(path: &Path) -> Result<Config, Report> {
-    let text = read(path).map_err(|message| unreadable(path, &message))?;
+    let text = read(path).map_err(|unreadable| report(path, &unreadable))?;
     parse(&text, path, &|name| std::env::var(name).ok())
 }
 
@@ -59,17 +60,36 @@ fn syntax(error: &toml::de::Error, end: usize) -> Problem {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MAX_SIZE {
-        return Err(format!("{size} bytes are more than the {MAX_SIZE} that are read"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| error.to_string())
+/// Why a file is no text that could be parsed.
+struct Unreadable {
+    why: String,
+    mend: &'static str,
 }
 
-fn unreadable(path: &Path, message: &str) -> Report {
-    let problem = Problem::anywhere(format!("cannot read {}: {message}", path.display()));
+fn read(path: &Path) -> Result<String, Unreadable> {
+    let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    if size > MAX_SIZE {
+        let why = format!("{size} bytes are more than the {MAX_SIZE} that are read");
+        return Err(Unreadable { why, mend: "is it a configuration?" });
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    String::from_utf8(bytes)
+        .map_err(|error| Unreadable { why: error.to_string(), mend: "save it as UTF-8" })
+}
+
+fn unreadable(error: &io::Error) -> Unreadable {
+    let mend = match error.kind() {
+        io::ErrorKind::NotFound => "check the path: it starts at the folder that you are in",
+        io::ErrorKind::IsADirectory => "name the file in it",
+        io::ErrorKind::PermissionDenied => "let the user who runs this read it and its folders",
+        _ => "check the path",
+    };
+    Unreadable { why: error.to_string(), mend }
+}
+
+fn report(path: &Path, unreadable: &Unreadable) -> Report {
+    let message = format!("cannot read {}: {}", path.display(), unreadable.why);
+    let problem = Problem::anywhere(message).help(unreadable.mend);
     Report::new(path.display().to_string(), String::new(), vec![problem])
 }
 

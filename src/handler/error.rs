@@ -23,6 +23,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The head took too long.
+    #[error("the head was not whole within {0:?}")]
+    HeadTimeout(Duration),
     /// The body paused too long.
     #[error("no byte of the body arrived for {0:?}")]
     BodyTimeout(Duration),
@@ -104,6 +107,7 @@ impl Error {
             Error::NoRoute => (StatusCode::NOT_FOUND, Reason::NoRoute),
             Error::BadRequest(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
             Error::BadArgument { .. } => (StatusCode::BAD_REQUEST, Reason::BadArgument),
+            Error::HeadTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::HeadTimeout),
             Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout),
             Error::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
             Error::QueueFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull),

@@ -28,17 +28,7 @@ struct Problem<'a> {
 #[must_use]
 pub fn response(error: &Error, id: RequestId) -> Response {
     let (status, reason) = error.status_and_reason();
-    let problem = Problem {
-        r#type: format!("urn:cofferdam:problem:{reason}"),
-        title: reason.title(),
-        status: status.as_u16(),
-        reason: reason.as_str(),
-        detail: error.public_detail(),
-        request_id: id.to_string(),
-    };
-    let mut text = serde_json::to_string(&problem).unwrap_or_default();
-    text.push('\n');
-    let mut response = Response::new(Body::full(Bytes::from(text)));
+    let mut response = Response::new(Body::full(Bytes::from(text(error, id))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PROBLEM_JSON);
@@ -49,10 +39,41 @@ pub fn response(error: &Error, id: RequestId) -> Response {
     response
 }
 
+/// The same as the bytes of HTTP/1.1, where no request came that could be answered; the connection is to be closed.
+#[must_use]
+pub fn last_words(error: &Error, id: RequestId) -> Vec<u8> {
+    let (status, reason) = error.status_and_reason();
+    let text = text(error, id);
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\nproxy-status: {}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        proxy_status_text(reason),
+        text.len()
+    );
+    (head + &text).into_bytes()
+}
+
+fn text(error: &Error, id: RequestId) -> String {
+    let (status, reason) = error.status_and_reason();
+    let problem = Problem {
+        r#type: format!("urn:cofferdam:problem:{reason}"),
+        title: reason.title(),
+        status: status.as_u16(),
+        reason: reason.as_str(),
+        detail: error.public_detail(),
+        request_id: id.to_string(),
+    };
+    serde_json::to_string(&problem).unwrap_or_default() + "\n"
+}
+
 /// `cofferdam; error=TYPE; details="REASON"`: both are words from closed lists.
 fn proxy_status(reason: Reason) -> HeaderValue {
-    let text = format!("cofferdam; error={}; details=\"{reason}\"", error_type(reason));
+    let text = proxy_status_text(reason);
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("cofferdam"))
+}
+
+fn proxy_status_text(reason: Reason) -> String {
+    format!("cofferdam; error={}; details=\"{reason}\"", error_type(reason))
 }
 
 /// The proxy error type of RFC 9209 section 2.3.

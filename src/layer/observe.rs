@@ -49,10 +49,12 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = match answer.await {
-                Ok(response) => response,
+                Ok(response) => {
+                    seen.answered(response.status().as_u16());
+                    response
+                }
                 Err(error) => seen.refused(&error),
             };
-            seen.answered(response.status().as_u16());
             Ok(response.map(|body| body.observed(seen)))
         })
     }
@@ -72,7 +74,7 @@ pub struct RouteMeters {
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
-/// The status of a request whose client left before it saw one (nginx's word for it).
+/// Nobody saw a status (nginx's word for it).
 const CLIENT_LEFT: u16 = 499;
 /// Statuses 200 to 599.
 const CODES: usize = 400;
@@ -148,16 +150,28 @@ impl Seen {
     }
 
     fn refused(&mut self, error: &Error) -> Response {
-        let (_, reason) = error.status_and_reason();
-        self.reason = Some(reason);
-        self.route.rejected[reason.index()].inc();
+        let (status, reason) = error.status_and_reason();
         tracing::debug!(request_id = %self.id, route = self.route.name, %reason, "{error}");
+        // A client that left gets no answer, whatever is written now.
+        if reason != Reason::ClientGone {
+            self.reason = Some(reason);
+            self.route.rejected[reason.index()].inc();
+            self.answered(status.as_u16());
+        }
         problem::response(error, self.id)
     }
 
     fn answered(&mut self, status: u16) {
         self.status = Some(status);
         self.route.count_answer(&self.method, status);
+    }
+
+    /// The client left before there was an answer.
+    fn left(&mut self) {
+        self.reason = Some(Reason::ClientGone);
+        self.route.aborted[0].inc();
+        self.route.rejected[Reason::ClientGone.index()].inc();
+        self.route.count_answer(&self.method, CLIENT_LEFT);
     }
 
     fn write_access_line(&self, is_whole: bool) {
@@ -185,14 +199,9 @@ impl Ending for Seen {
         let is_whole = is_whole || (self.method == Method::HEAD && self.status.is_some());
         self.route.in_flight.dec();
         match self.status {
-            None => self.route.aborted[0].inc(),
+            None => self.left(),
             Some(_) if !is_whole => self.route.aborted[1].inc(),
             Some(_) => {}
-        }
-        if self.status.is_none() {
-            self.reason = Some(Reason::ClientGone);
-            self.route.rejected[Reason::ClientGone.index()].inc();
-            self.route.count_answer(&self.method, CLIENT_LEFT);
         }
         let duration = self.route.duration(self.status.unwrap_or(CLIENT_LEFT));
         duration.observe(self.arrived.elapsed().as_secs_f64());

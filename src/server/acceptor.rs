@@ -1,8 +1,10 @@
 //! The acceptor: hands each connection to the event loop with the fewest.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 use tracing::warn;
@@ -13,16 +15,35 @@ use crate::server::{BACK_OFF, Loops};
 use crate::telemetry::Metrics;
 
 /// Accepts until `drain` changes. A connection beyond `max_connections` waits in the kernel's backlog.
-pub async fn accept(
+pub fn accept(
     bound: Arc<Bound>,
     loops: Arc<Loops>,
     room: Arc<Semaphore>,
-    metrics: Metrics,
+    metrics: &Metrics,
+    drain: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + 'static {
+    // Now, not when the future first runs: the metrics stand at 0 from the start.
+    let meters = Meters {
+        accepted: metrics.connections.with_label_values(&[bound.name()]),
+        open: metrics.connections_open.with_label_values(&[bound.name()]),
+        failed: metrics.connection_errors.with_label_values(&["accept"]),
+    };
+    accept_all(bound, loops, room, meters, drain)
+}
+
+struct Meters {
+    accepted: IntCounter,
+    open: IntGauge,
+    failed: IntCounter,
+}
+
+async fn accept_all(
+    bound: Arc<Bound>,
+    loops: Arc<Loops>,
+    room: Arc<Semaphore>,
+    meters: Meters,
     mut drain: watch::Receiver<bool>,
 ) {
-    let accepted = metrics.connections.with_label_values(&[bound.name()]);
-    let open = metrics.connections_open.with_label_values(&[bound.name()]);
-    let failed = metrics.connection_errors.with_label_values(&["accept"]);
     loop {
         let next = async {
             let place = Arc::clone(&room).acquire_owned().await;
@@ -34,11 +55,11 @@ pub async fn accept(
         };
         match (stream, place) {
             (Ok(stream), Ok(place)) => {
-                accepted.inc();
-                loops.hand_over(Accepted::new(stream, place, &open));
+                meters.accepted.inc();
+                loops.hand_over(Accepted::new(stream, place, &meters.open));
             }
             (Err(problem), _) => {
-                failed.inc();
+                meters.failed.inc();
                 warn!(listener = bound.name(), "a connection could not be accepted: {problem}");
                 if is_shortage(&problem) {
                     sleep(BACK_OFF).await;

@@ -26,6 +26,9 @@ use crate::listen::Stream;
 use crate::route::{RouteService, Table, Target};
 use crate::server::Shared;
 use crate::server::guard::guard;
+use crate::server::pace::Limits;
+use crate::server::paced::{Clock, Meters, Occupying, Paced};
+use crate::telemetry::Metrics;
 
 /// Streams at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
@@ -64,7 +67,21 @@ pub struct Router {
     unmatched: RouteService,
     http: Builder<TokioExecutor>,
     config: Arc<Config>,
-    failed: IntCounter,
+    late: Meters,
+    failed: Failed,
+}
+
+/// Where connections that ended badly are counted.
+struct Failed {
+    protocol: IntCounter,
+    reset: IntCounter,
+}
+
+impl Failed {
+    fn new(metrics: &Metrics) -> Self {
+        let errors = |reason| metrics.connection_errors.with_label_values(&[reason]);
+        Self { protocol: errors("protocol"), reset: errors("reset") }
+    }
 }
 
 impl Router {
@@ -82,58 +99,70 @@ impl Router {
             unmatched: shared.parts.unmatched(),
             http: http(&shared.config),
             config: Arc::clone(&shared.config),
-            failed: shared.metrics.connection_errors.with_label_values(&["http"]),
+            late: Meters::new(&shared.metrics),
+            failed: Failed::new(&shared.metrics),
         })
     }
 
     /// Serves a connection until it ends, or until `watcher` tells it to after its present request.
     pub async fn serve(self: Arc<Self>, accepted: Accepted, watcher: Watcher) {
-        let served = match accepted.stream {
+        match accepted.stream {
             Stream::Tcp(stream, peer) => match TcpStream::from_std(stream) {
                 Ok(stream) => self.serve_stream(stream, Some(peer), watcher).await,
-                Err(problem) => Err(problem.into()),
+                Err(problem) => self.unusable(&problem),
             },
             Stream::Unix(stream) => match UnixStream::from_std(stream) {
                 Ok(stream) => self.serve_stream(stream, None, watcher).await,
-                Err(problem) => Err(problem.into()),
+                Err(problem) => self.unusable(&problem),
             },
-        };
-        if let Err(problem) = served {
-            self.failed.inc();
+        }
+    }
+
+    async fn serve_stream<S>(self: &Arc<Self>, stream: S, peer: Option<IpAddr>, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let clock = Clock::new(Limits::of(&self.config.server));
+        let stream = TokioIo::new(Paced::new(stream, clock.clone(), self.late.clone()));
+        let service = service_fn(|request: http::Request<Incoming>| {
+            let busy = clock.request(request.version() == Version::HTTP_2);
+            let answer = Arc::clone(self).answer(request, peer);
+            async { Ok::<_, Infallible>(answer.await.map(|body| Occupying::new(body, busy))) }
+        });
+        let connection = self.http.serve_connection(stream, service);
+        if let Err(problem) = watcher.watch(connection).await {
+            let hyper = problem.downcast_ref::<hyper::Error>();
+            let is_malformed = hyper.is_some_and(|problem| problem.is_parse());
+            if is_malformed {
+                self.failed.protocol.inc()
+            } else {
+                self.failed.reset.inc()
+            }
             tracing::debug!("a connection failed: {problem}");
         }
     }
 
-    async fn serve_stream<S>(
-        self: &Arc<Self>,
-        stream: S,
-        peer: Option<IpAddr>,
-        watcher: Watcher,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let service = service_fn(|request| Arc::clone(self).answer(request, peer));
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
-        watcher.watch(connection).await
+    fn unusable(&self, problem: &std::io::Error) {
+        self.failed.reset.inc();
+        tracing::warn!("a connection could not be served: {problem}");
     }
 
     async fn answer(
         self: Arc<Self>,
         request: http::Request<Incoming>,
         peer: Option<IpAddr>,
-    ) -> Result<Response, Infallible> {
+    ) -> Response {
         let (head, body) = request.into_parts();
         let id = RequestId::next();
         if let Some(refusal) = self.refuse(&head, id) {
-            return Ok(refusal);
+            return refusal;
         }
         let server = &self.config.server;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
         let answer = guard(self.dispatch(head, body, peer, id)).await;
         let panicked =
             |_| problem::response(&Error::Internal("this request's handler panicked"), id);
-        Ok(answer.unwrap_or_else(panicked))
+        answer.unwrap_or_else(panicked)
     }
 
     /// What is against HTTP itself is refused before any route sees it.
@@ -208,7 +237,8 @@ fn http(config: &Config) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(server.header_timeout)
+        // `paced` has it: hyper's own would also end a pause between two requests.
+        .header_read_timeout(None)
         .max_buf_size(server.max_header_size.max(LEAST_BUFFER));
     builder
         .http2()

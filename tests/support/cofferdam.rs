@@ -28,6 +28,7 @@ pub struct Builder {
     toml: String,
     files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    unread: bool,
 }
 
 impl Builder {
@@ -49,6 +50,12 @@ impl Builder {
         self
     }
 
+    /// Nobody reads its standard error: a full pipe before long.
+    pub fn unread_log(mut self) -> Self {
+        self.unread = true;
+        self
+    }
+
     /// Starts it and waits for `ready`.
     ///
     /// # Panics
@@ -63,7 +70,8 @@ impl Builder {
         std::fs::write(&config, complete(&self.toml)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
         command.arg("run").arg(&config).envs(self.environment);
-        Cofferdam::launch(command, config, folder)
+        let spawn = if self.unread { Running::spawn_unread } else { Running::spawn };
+        Cofferdam::launch(spawn, command, config, folder)
     }
 }
 
@@ -106,9 +114,14 @@ impl Cofferdam {
     }
 
     #[track_caller]
-    fn launch(command: Command, config: PathBuf, folder: tempfile::TempDir) -> Self {
+    fn launch(
+        spawn: fn(Command) -> Running,
+        command: Command,
+        config: PathBuf,
+        folder: tempfile::TempDir,
+    ) -> Self {
         let shared = quiet::share();
-        let running = Running::spawn(command);
+        let running = spawn(command);
         if !running.wait_for_line(START, |line| line == "ready") {
             panic!(
                 "it did not get ready\nstdout: {:#?}\nstderr: {:#?}",
@@ -190,6 +203,11 @@ impl Cofferdam {
         &self.config
     }
 
+    /// Lines of its standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.running.stdout()
+    }
+
     /// Lines of its standard error so far.
     pub fn stderr(&self) -> Vec<String> {
         self.running.stderr()
@@ -255,7 +273,7 @@ fn stand_in(script: &str) -> Cofferdam {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     command.arg("-c").arg(script);
-    Cofferdam::launch(command, folder.path().join("none"), folder)
+    Cofferdam::launch(Running::spawn, command, folder.path().join("none"), folder)
 }
 
 #[test]

@@ -235,7 +235,8 @@ impl Connection {
         })
     }
 
-    fn line(&mut self) -> io::Result<Option<String>> {
+    /// A line without its end; `None` where the connection ended.
+    pub fn line(&mut self) -> io::Result<Option<String>> {
         loop {
             if let Some(at) = self.buffered.windows(2).position(|w| w == b"\r\n") {
                 let line: Vec<u8> = self.buffered.drain(..at + 2).collect();

@@ -22,12 +22,22 @@ impl Running {
     /// # Panics
     /// Where it cannot be started.
     #[track_caller]
-    pub fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    pub fn spawn(command: Command) -> Self {
+        let mut child = piped(command);
         let stdout = Lines::read(child.stdout.take().unwrap());
         let stderr = Lines::read(child.stderr.take().unwrap());
         Self { child, stdout, stderr }
+    }
+
+    /// As [`Running::spawn`], but nobody reads its standard error.
+    ///
+    /// # Panics
+    /// As [`Running::spawn`].
+    #[track_caller]
+    pub fn spawn_unread(command: Command) -> Self {
+        let mut child = piped(command);
+        let stdout = Lines::read(child.stdout.take().unwrap());
+        Self { child, stdout, stderr: Lines::read(std::io::empty()) }
     }
 
     /// Its process id.
@@ -80,6 +90,12 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[track_caller]
+fn piped(mut command: Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
 impl Drop for Running {

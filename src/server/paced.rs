@@ -1,0 +1,200 @@
+//! A connection that ends itself when its time is over: to hyper it looks as if the client had left.
+//! hyper alone has no limit for a connection that stays silent, nor one for the pause between two requests.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use prometheus::IntCounter;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
+
+use crate::call::RequestId;
+use crate::handler::body::Cut;
+use crate::handler::{Body, Error, problem};
+use crate::server::pace::{Late, Limits, Pace};
+use crate::telemetry::Metrics;
+
+/// Shared by a connection and the requests on it.
+#[derive(Clone)]
+pub struct Clock {
+    pace: Arc<Mutex<Pace>>,
+}
+
+impl Clock {
+    /// Of a connection accepted now.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { pace: Arc::new(Mutex::new(Pace::new(limits, Instant::now()))) }
+    }
+
+    /// A request's head is whole; it lasts until the returned value is dropped.
+    #[must_use]
+    pub fn request(&self, is_http2: bool) -> Busy {
+        self.pace().request_began(is_http2);
+        Busy(self.clone())
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request on a connection.
+pub struct Busy(Clock);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.pace().request_ended(Instant::now());
+    }
+}
+
+/// Where connections that took too long are counted.
+#[derive(Clone)]
+pub struct Meters {
+    head: IntCounter,
+    idle: IntCounter,
+}
+
+impl Meters {
+    /// Among all connections that failed.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let errors = |reason| metrics.connection_errors.with_label_values(&[reason]);
+        Self { head: errors("head_timeout"), idle: errors("idle_timeout") }
+    }
+}
+
+/// The stream of a connection under a [`Clock`].
+pub struct Paced<S> {
+    stream: S,
+    clock: Clock,
+    meters: Meters,
+    timer: Option<Pin<Box<Sleep>>>,
+    is_over: bool,
+}
+
+impl<S: AsyncWrite + Unpin> Paced<S> {
+    /// Ends `stream` by `clock`.
+    pub fn new(stream: S, clock: Clock, meters: Meters) -> Self {
+        Self { stream, clock, meters, timer: None, is_over: false }
+    }
+
+    /// Ready when the time is over.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Late> {
+        let Some((deadline, late)) = self.clock.pace().deadline() else { return Poll::Pending };
+        let deadline = deadline.into();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(context).map(|()| late)
+    }
+
+    /// Tells a client whose head did not end. The socket's buffer is empty: nothing was sent since the last answer.
+    fn end(&mut self, late: Late, context: &mut Context<'_>) {
+        self.is_over = true;
+        match late {
+            Late::Idle => self.meters.idle.inc(),
+            Late::Silent => self.meters.head.inc(),
+            Late::Head(limit) => {
+                self.meters.head.inc();
+                let answer = problem::last_words(&Error::HeadTimeout(limit), RequestId::next());
+                let _client_left = Pin::new(&mut self.stream).poll_write(context, &answer);
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.is_over {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, buffer) {
+            this.clock.pace().received(Instant::now());
+            return Poll::Ready(read);
+        }
+        let late = ready!(this.poll_late(context));
+        this.end(late, context);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let sent = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.clock.pace().sent(Instant::now());
+        Poll::Ready(sent)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
+        self.clock.pace().sent(Instant::now());
+        Poll::Ready(sent)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// An answer's body that keeps its connection busy until it ends.
+pub struct Occupying {
+    body: Body,
+    _busy: Busy,
+}
+
+impl Occupying {
+    /// `body`, on the connection of `busy`.
+    #[must_use]
+    pub fn new(body: Body, busy: Busy) -> Self {
+        Self { body, _busy: busy }
+    }
+}
+
+impl HttpBody for Occupying {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

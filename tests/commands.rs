@@ -1,0 +1,6 @@
+//! The commands that end by themselves: what each prints, where, and with which exit code.
+
+mod call;
+mod check;
+mod explain;
+mod usage;

@@ -1,0 +1,111 @@
+//! A small blocking HTTP/2 client with prior knowledge (RFC 9113 section 3.3), on hyper; one connection, many streams.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::runtime::Runtime;
+
+use super::http::{Response, TIMEOUT};
+use super::place::Place;
+
+/// A request in the terms of hyper.
+pub type Request = http::Request<Full<Bytes>>;
+
+/// An open connection.
+pub struct Http2 {
+    runtime: Runtime,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Http2 {
+    /// Connects over TCP.
+    ///
+    /// # Panics
+    /// Where nobody listens there, or does not speak HTTP/2.
+    #[track_caller]
+    pub fn open(place: impl Into<Place>) -> Self {
+        let Place::Tcp(address) = place.into() else { panic!("over TCP only") };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let sender = runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let io = TokioIo::new(stream);
+            let (sender, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            sender
+        });
+        Self { runtime, sender }
+    }
+
+    /// A request to `http://AUTHORITY/PATH`.
+    pub fn request(method: &str, url: &str, body: &[u8]) -> Request {
+        let body = Full::new(Bytes::copy_from_slice(body));
+        http::Request::builder().method(method).uri(url).body(body).unwrap()
+    }
+
+    /// Sends all at once, each on a stream of its own, and gives back the answers in that order.
+    ///
+    /// # Panics
+    /// Where one gets no answer.
+    #[track_caller]
+    pub fn send_all(&self, requests: Vec<Request>) -> Vec<Response> {
+        self.runtime.block_on(async {
+            let one = |request| tokio::spawn(exchange(self.sender.clone(), request));
+            let streams: Vec<_> = requests.into_iter().map(one).collect();
+            let mut answers = Vec::new();
+            for stream in streams {
+                let answer =
+                    tokio::time::timeout(TIMEOUT, stream).await.expect("no answer in time");
+                answers.push(answer.unwrap().unwrap());
+            }
+            answers
+        })
+    }
+
+    /// Sends one.
+    ///
+    /// # Panics
+    /// As [`Http2::send_all`].
+    #[track_caller]
+    pub fn send(&self, request: Request) -> Response {
+        self.send_all(vec![request]).remove(0)
+    }
+
+    /// Whether the other side takes no more requests (GOAWAY, or closed).
+    pub fn is_closed(&mut self) -> bool {
+        self.runtime.block_on(async {
+            tokio::task::yield_now().await;
+            self.sender.ready().await.is_err()
+        })
+    }
+}
+
+/// A body that is cut is an answer that is not complete.
+async fn exchange(
+    mut sender: SendRequest<Full<Bytes>>,
+    request: Request,
+) -> Result<Response, hyper::Error> {
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+    let mut response = Response {
+        status: head.status.as_u16(),
+        headers: headers.collect(),
+        ..Response::default()
+    };
+    let mut body = body;
+    loop {
+        match body.frame().await {
+            None => {
+                response.complete = true;
+                return Ok(response);
+            }
+            Some(Err(_)) => return Ok(response),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    response.body.extend_from_slice(data);
+                }
+            }
+        }
+    }
+}
