@@ -62,7 +62,8 @@ fn each_bad_library_is_named_with_its_reason() {
         let line = lines.iter().find(|line| line.starts_with(&start));
         let line = line.unwrap_or_else(|| panic!("{name}: {}", ended.stderr));
         assert!(line.contains(why), "{name}: {line}");
-        let named = ["abi", "init", "dies"].contains(name) || line.contains(path.trim_start_matches("./"));
+        let named =
+            ["abi", "init", "dies"].contains(name) || line.contains(path.trim_start_matches("./"));
         assert!(named, "{name}: {line}");
     }
 }
