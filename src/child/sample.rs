@@ -12,11 +12,15 @@ use prometheus::Counter;
 use crate::call::Accounting;
 use crate::child::Meters;
 use crate::sys::clock::monotonic_ns;
+use crate::sys::priority;
 use crate::sys::procfs::{self, Doing, Sched};
 use crate::sys::syscalls;
 
 /// A round of samples may take this part of one core: with many workers the rounds come less often.
 const PART_OF_A_CORE: u32 = 33;
+
+/// Looking on gives way to working.
+const NICE: i32 = 10;
 
 /// The sampling thread.
 #[derive(Clone)]
@@ -28,24 +32,31 @@ struct Shared {
     more: Condvar,
 }
 
-/// A call to look at. Times are `CLOCK_MONOTONIC` nanoseconds.
+/// A call to look at.
 pub struct Watched {
     pid: u32,
-    started_ns: u64,
-    before: Sched,
     meters: Meters,
     is_over: AtomicBool,
     counted: Mutex<Counted>,
 }
 
-/// What the counters hold of this call already, nanoseconds.
+/// What the counters hold of this call already, nanoseconds. The first look counts nothing: how much of what a worker
+/// used belongs to its call is known at the end, and counters never go back.
 #[derive(Default)]
 struct Counted {
+    first: Option<Look>,
     cpu_user_ns: u64,
     cpu_system_ns: u64,
     runqueue_ns: u64,
     blocked_ns: u64,
     syscall: Option<usize>,
+}
+
+/// What the kernel said of a worker, and when.
+#[derive(Clone, Copy)]
+struct Look {
+    sched: Sched,
+    at_ns: u64,
 }
 
 /// Keeps a call watched. Stop it before the worker is reaped: its number may be another's afterwards.
@@ -72,13 +83,11 @@ impl Sampler {
         self.0.interval
     }
 
-    /// Looks at `pid` from now on. `before` is what its main thread had used when the call began.
+    /// Looks at `pid` from now on.
     #[must_use]
-    pub fn watch(&self, pid: u32, started_ns: u64, before: Sched, meters: &Meters) -> Watch {
+    pub fn watch(&self, pid: u32, meters: &Meters) -> Watch {
         let watched = Arc::new(Watched {
             pid,
-            started_ns,
-            before,
             meters: meters.clone(),
             is_over: AtomicBool::new(false),
             counted: Mutex::default(),
@@ -91,6 +100,7 @@ impl Sampler {
 
 impl Shared {
     fn serve(&self) {
+        let _may_not = priority::set_nice(NICE);
         let mut pause = self.interval;
         loop {
             let round = self.wait_for_round(pause);
@@ -116,24 +126,27 @@ impl Watched {
         let doing = procfs::doing(self.pid);
         let Some(sched) = procfs::sched(self.pid) else { return };
         let user_share = procfs::user_share(self.pid).unwrap_or(1.0);
-        let now = monotonic_ns();
+        let look = Look { sched, at_ns: monotonic_ns() };
         let mut counted = lock(&self.counted);
         // Set before the worker is reaped: what was read above is of this worker only if it is not set now.
         if !self.is_over.load(Ordering::Acquire) {
-            counted.sampled(&self.meters, &self.used(sched, user_share, now), doing);
+            let first = *counted.first.get_or_insert(look);
+            counted.sampled(&self.meters, &look.since(first, user_share), doing);
         }
     }
+}
 
-    fn used(&self, sched: Sched, user_share: f64, now: u64) -> Accounting {
-        let cpu = sched.cpu_ns.saturating_sub(self.before.cpu_ns);
-        let runqueue_ns = sched.runqueue_ns.saturating_sub(self.before.runqueue_ns);
-        let wall_ns = now.saturating_sub(self.started_ns);
-        let cpu_user_ns = (cpu as f64 * user_share) as u64;
+impl Look {
+    fn since(self, first: Look, user_share: f64) -> Accounting {
+        let cpu_ns = self.sched.cpu_ns.saturating_sub(first.sched.cpu_ns);
+        let runqueue_ns = self.sched.runqueue_ns.saturating_sub(first.sched.runqueue_ns);
+        let wall_ns = self.at_ns.saturating_sub(first.at_ns);
+        let cpu_user_ns = (cpu_ns as f64 * user_share) as u64;
         Accounting {
             cpu_user_ns,
-            cpu_system_ns: cpu.saturating_sub(cpu_user_ns),
+            cpu_system_ns: cpu_ns.saturating_sub(cpu_user_ns),
             runqueue_ns,
-            blocked_ns: wall_ns.saturating_sub(cpu + runqueue_ns),
+            blocked_ns: wall_ns.saturating_sub(cpu_ns + runqueue_ns),
             wall_ns,
             ..Accounting::default()
         }

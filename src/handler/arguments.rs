@@ -93,8 +93,8 @@ pub fn convert(bytes: Vec<u8>, target: Target) -> Result<Value, String> {
         Target::Text if bytes.contains(&0) => Err("a string must not contain NUL".to_owned()),
         Target::Text => Ok(Value::Bytes(bytes)),
         Target::Scalar(scalar) => {
-            let text = str::from_utf8(&bytes).map_err(|_| "not a number".to_owned())?;
-            scalar.parse(text).map_err(|problem| problem.to_string())
+            let text = String::from_utf8_lossy(&bytes);
+            scalar.parse(&text).map_err(|problem| problem.to_string())
         }
     }
 }

@@ -18,7 +18,10 @@ use tracing::warn;
 use crate::handler::Error;
 use crate::server::connection::{Accepted, Router};
 use crate::server::{Load, Shared};
+use crate::sys::priority;
 
+/// Event loops go before workers: a thousand that start, or compute, must not delay a fast route.
+const NICE: i32 = -10;
 /// How often each loop looks how late it is.
 const PROBE: Duration = Duration::from_millis(100);
 /// How often a drain looks whether the last call has ended.
@@ -63,6 +66,8 @@ impl Loops {
             let router = Router::new(shared).map_err(io::Error::other::<Error>)?;
             let name = format!("loop-{number}");
             threads.push(thread::Builder::new().name(name).spawn(move || {
+                // Where it may not, calls that compute take their full share from who waits for an answer.
+                let _may_not = priority::set_nice(NICE);
                 runtime.block_on(served.run(Arc::new(router), arriving));
             })?);
             loops.push(Loop { load, inbox });

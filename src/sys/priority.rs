@@ -18,6 +18,14 @@ pub fn make_normal(tid: u32) -> io::Result<()> {
     set_policy(tid, libc::SCHED_OTHER)
 }
 
+/// Gives the calling thread the nice value `nice` (`setpriority(2)`; on Linux it is a thread's own).
+///
+/// # Errors
+/// `EACCES` when it is below what RLIMIT_NICE allows and this process lacks CAP_SYS_NICE.
+pub fn set_nice(nice: i32) -> io::Result<()> {
+    Ok(rustix::process::setpriority_process(None, nice)?)
+}
+
 fn set_policy(tid: u32, policy: i32) -> io::Result<()> {
     // SAFETY: sched_param is a plain struct of integers; zero is a valid value and the priority that
     // both policies ask for.
@@ -30,6 +38,11 @@ fn set_policy(tid: u32, policy: i32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_can_step_back() {
+        std::thread::spawn(|| set_nice(5).unwrap()).join().unwrap();
+    }
 
     #[test]
     fn a_thread_can_become_idle() {

@@ -47,7 +47,7 @@ impl Tally {
     /// From now on the sampler looks at it.
     pub(super) fn watch(&mut self, sampler: &Sampler, meters: &Meters) {
         self.look_at = None;
-        self.watch = Some(sampler.watch(self.pid, self.seen.sent_ns, self.before, meters));
+        self.watch = Some(sampler.watch(self.pid, meters));
     }
 
     /// The worker is about to be reaped: its number may be another's afterwards.
