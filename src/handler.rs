@@ -61,6 +61,8 @@ pub struct Context {
     pub peer: Option<IpAddr>,
     /// When its head was complete.
     pub arrived: Instant,
+    /// Why no handler is to see it.
+    pub refusal: Option<Error>,
     /// The `{name}`s of the route's path, percent-decoded.
     pub params: Vec<(String, String)>,
     /// When the route's time is over.

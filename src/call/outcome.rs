@@ -29,7 +29,7 @@ pub enum Answer {
         /// Ends with the handler.
         body: AnswerBody,
     },
-    /// A handler returned without a head: 0, an HTTP status, or -errno.
+    /// A handler failed without a head: it returned neither 0 nor an HTTP status, by rule -errno.
     Code {
         /// What it returned.
         code: i32,

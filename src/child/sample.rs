@@ -142,8 +142,7 @@ impl Watched {
 
 impl Counted {
     fn sampled(&mut self, meters: &Meters, used: &Accounting, doing: Option<Doing>) {
-        raise(&mut self.cpu_user_ns, used.cpu_user_ns, &meters.cpu_user);
-        raise(&mut self.cpu_system_ns, used.cpu_system_ns, &meters.cpu_system);
+        self.cpu(meters, used);
         raise(&mut self.runqueue_ns, used.runqueue_ns, &meters.runqueue);
         match doing {
             // The CPU time of a running thread lags by up to a tick; the gap is not blocked time.
@@ -156,6 +155,15 @@ impl Counted {
         }
     }
 
+    /// The share of user time moves between samples: what was counted of it stands, the sum is kept.
+    fn cpu(&mut self, meters: &Meters, used: &Accounting) {
+        let cpu_ns = used.cpu_user_ns + used.cpu_system_ns;
+        let most_user_ns = cpu_ns.saturating_sub(self.cpu_system_ns);
+        raise(&mut self.cpu_user_ns, used.cpu_user_ns.min(most_user_ns), &meters.cpu_user);
+        let system_ns = cpu_ns.saturating_sub(self.cpu_user_ns);
+        raise(&mut self.cpu_system_ns, system_ns, &meters.cpu_system);
+    }
+
     fn blocked(&mut self, meters: &Meters, blocked_ns: u64) {
         let place = &meters.blocked_in[self.syscall.unwrap_or(syscalls::UNSAMPLED)];
         let mut in_place = self.blocked_ns;
@@ -164,8 +172,7 @@ impl Counted {
     }
 
     fn finish(&mut self, meters: &Meters, used: &Accounting) {
-        raise(&mut self.cpu_user_ns, used.cpu_user_ns, &meters.cpu_user);
-        raise(&mut self.cpu_system_ns, used.cpu_system_ns, &meters.cpu_system);
+        self.cpu(meters, used);
         raise(&mut self.runqueue_ns, used.runqueue_ns, &meters.runqueue);
         self.blocked(meters, used.blocked_ns);
     }

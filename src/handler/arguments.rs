@@ -65,10 +65,12 @@ fn argument(
     }
 }
 
+/// Decoded as a form is (`+` is a space); bytes that are no UTF-8 stay as they are.
 fn query(head: &Parts, name: &str) -> Option<Vec<u8>> {
-    let query = head.uri.query()?.as_bytes();
-    let mut pairs = form_urlencoded::parse(query);
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned().into_bytes())
+    let pairs = head.uri.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).collect::<Vec<u8>>();
+    let mut values = pairs.filter(|(key, _)| decode(key) == name.as_bytes());
+    values.next().map(|(_, value)| decode(value))
 }
 
 fn told(source: &Source) -> String {
@@ -117,4 +119,27 @@ fn request(head: &Parts, context: &Context, body: &Bytes) -> HandlerRequest {
 #[must_use]
 pub fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_parameters() {
+        let rows: [(&str, Option<&[u8]>); 8] = [
+            ("/?w=7", Some(b"7")),
+            ("/?a=1&w=7&w=8", Some(b"7")),
+            ("/?w", Some(b"")),
+            ("/?w=", Some(b"")),
+            ("/?w=a+b%20c", Some(b"a b c")),
+            ("/?w=%ff%00", Some(b"\xff\0")),
+            ("/?%77=x", Some(b"x")),
+            ("/?ww=1", None),
+        ];
+        for (target, expected) in rows {
+            let (head, ()) = http::Request::get(target).body(()).unwrap().into_parts();
+            assert_eq!(query(&head, "w").as_deref(), expected, "{target}");
+        }
+    }
 }

@@ -110,7 +110,7 @@ fn respond(function: &Function, answer: Answer, is_head: bool) -> Result<Respons
             let is_bodiless = is_head || has_no_body(head.status());
             Ok(head.map(|()| if is_bodiless { unread(body) } else { Body::answer(body) }))
         }
-        (Answer::Code { code, .. }, _) => code_answer(code),
+        (Answer::Code { code, .. }, _) => Err(code_error(code)),
         (Answer::Returned { .. }, Entry::Handler { .. }) => {
             Err(Failure::Protocol("a handler answered like a function".into()).into())
         }
@@ -181,19 +181,10 @@ fn streaming(status: u16, headers: Vec<(Vec<u8>, Vec<u8>)>) -> Result<http::Resp
     Ok(response)
 }
 
-/// What a handler returned without writing: 0 (204), an HTTP status, or -errno.
-fn code_answer(code: i32) -> Result<Response, Error> {
-    let status = match code {
-        0 => StatusCode::NO_CONTENT,
-        200..=599 => StatusCode::from_u16(code as u16).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-        _ => {
-            let status = status_of_errno(code.checked_neg().unwrap_or(0));
-            return Err(Error::Failed { status, detail: format!("the handler returned {code}") });
-        }
-    };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    Ok(response)
+/// A handler that wrote nothing and returned neither 0 nor an HTTP status: -errno, or nonsense.
+fn code_error(code: i32) -> Error {
+    let status = status_of_errno(code.checked_neg().unwrap_or(0));
+    Error::Failed { status, detail: format!("the handler returned {code}") }
 }
 
 /// The fixed map of `errno(3)` values that a handler may return.
@@ -221,12 +212,8 @@ mod tests {
 
     #[test]
     fn what_a_handler_returns_has_a_status() {
-        let rows = [(0, 204), (201, 201), (-2, 404), (-22, 400), (-110, 504), (-5, 500), (7, 500)];
-        for (code, expected) in rows {
-            let status = match code_answer(code) {
-                Ok(response) => response.status(),
-                Err(error) => error.status_and_reason().0,
-            };
+        for (code, expected) in [(-2, 404), (-22, 400), (-110, 504), (-5, 500), (7, 500)] {
+            let (status, _) = code_error(code).status_and_reason();
             assert_eq!(status.as_u16(), expected, "{code}");
         }
     }

@@ -1,7 +1,7 @@
 //! Counts and times each request of a route, makes an answer of each error, and sees how each answer ends.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -44,8 +44,12 @@ where
 
     always_ready!();
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let mut seen = Box::new(Seen::new(Arc::clone(&self.route), &request));
+        if let Some(error) = request.context.refusal.take() {
+            let response = seen.refused(&error).map(|body| body.observed(seen));
+            return Box::pin(ready(Ok(response)));
+        }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = match answer.await {

@@ -154,27 +154,22 @@ impl Router {
     ) -> Response {
         let (head, body) = request.into_parts();
         let id = RequestId::next();
-        if let Some(refusal) = self.refuse(&head, id) {
-            return refusal;
-        }
+        let fault = self.fault(&head);
+        let must_close = fault.is_some() && head.version < Version::HTTP_2;
         let server = &self.config.server;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
-        let answer = guard(self.dispatch(head, body, peer, id)).await;
+        let answer =
+            guard(self.dispatch(Request { head, body, context: at(peer, id, fault) })).await;
         let panicked =
             |_| problem::response(&Error::Internal("this request's handler panicked"), id);
-        answer.unwrap_or_else(panicked)
-    }
-
-    /// What is against HTTP itself is refused before any route sees it.
-    fn refuse(&self, head: &Head, id: RequestId) -> Option<Response> {
-        let error = self.fault(head)?;
-        let mut response = problem::response(&error, id);
-        if head.version < Version::HTTP_2 {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let mut answer = answer.unwrap_or_else(panicked);
+        if must_close {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Some(response)
+        answer
     }
 
+    /// What is refused before any handler sees it.
     fn fault(&self, head: &Head) -> Option<Error> {
         let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let announced = announced.and_then(|length| length.parse::<u64>().ok());
@@ -193,24 +188,14 @@ impl Router {
         }
     }
 
-    async fn dispatch(
-        &self,
-        head: Head,
-        body: RequestBody,
-        peer: Option<IpAddr>,
-        id: RequestId,
-    ) -> Response {
-        let (service, params) = self.find(&head);
-        let context = Context {
-            id,
-            peer,
-            arrived: Instant::now(),
-            params,
-            deadline: None,
-            input: None,
-            slot: None,
+    async fn dispatch(&self, mut request: Request) -> Response {
+        let (service, params) = match &request.context.refusal {
+            // Its host is not known: no route can be named.
+            Some(Error::BadRequest(_)) => (&self.unmatched, Vec::new()),
+            _ => self.find(&request.head),
         };
-        service.answer(Request { head, body, context }).await
+        request.context.params = params;
+        service.answer(request).await
     }
 
     fn find(&self, head: &Head) -> (&RouteService, Vec<(String, String)>) {
@@ -228,6 +213,20 @@ impl Router {
             }
             None => (&self.unmatched, Vec::new()),
         }
+    }
+}
+
+/// What is known of a request when its head has come.
+fn at(peer: Option<IpAddr>, id: RequestId, refusal: Option<Error>) -> Context {
+    Context {
+        id,
+        peer,
+        arrived: Instant::now(),
+        refusal,
+        params: Vec::new(),
+        deadline: None,
+        input: None,
+        slot: None,
     }
 }
 

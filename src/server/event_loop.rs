@@ -53,7 +53,8 @@ impl Loops {
             let (inbox, arriving) = unbounded_channel();
             let load = Load::default();
             let served = Serving {
-                number,
+                // Made now, not on its loop: its metrics stand at 0 from the start.
+                probe: Probe::new(shared, number),
                 load: Arc::clone(&load),
                 shared: Arc::clone(shared),
                 drain: drain.clone(),
@@ -91,7 +92,7 @@ impl Threads {
 }
 
 struct Serving {
-    number: usize,
+    probe: Probe,
     load: Load,
     shared: Arc<Shared>,
     drain: watch::Receiver<bool>,
@@ -100,7 +101,7 @@ struct Serving {
 impl Serving {
     async fn run(mut self, router: Arc<Router>, mut arriving: UnboundedReceiver<Accepted>) {
         let graceful = GracefulShutdown::new();
-        tokio::spawn(Probe::new(&self.shared, self.number).watch());
+        tokio::spawn(self.probe.clone().watch());
         loop {
             tokio::select! {
                 biased;
@@ -153,6 +154,7 @@ impl Drop for Leaving {
 }
 
 /// Measures how late timers fire: whatever holds the loop shows here.
+#[derive(Clone)]
 struct Probe {
     number: usize,
     stall_after: Duration,

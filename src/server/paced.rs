@@ -156,7 +156,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         self.stream.is_write_vectored()
     }
 
+    /// The last thing that hyper does on an HTTP/1 connection before it rests: it does not read again where it
+    /// found nothing while the request ran, so the timer is set here.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_over && self.poll_late(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

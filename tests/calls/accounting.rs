@@ -77,7 +77,7 @@ fn thousand(cofferdam: &Cofferdam) -> Vec<(Timing, Duration)> {
                 "/f?sleep=0&spin=0",
                 "/f?sleep=50&spin=1",
             ];
-            let path = if number % 50 == 0 { path[4] } else { path[number % 4] };
+            let path = if number.is_multiple_of(50) { path[4] } else { path[number % 4] };
             let answer = timed(&mut connection, path);
             assert_eq!(answer.text(), "0\n");
             (Timing::of(&answer), answer.elapsed)
@@ -100,12 +100,13 @@ fn the_parts_of_a_thousand_mixed_calls_add_up() {
         assert!((sum - timing.total).abs() <= timing.total * 0.01, "{timing:?}");
         assert!(timing.total <= elapsed.as_secs_f64() * 1000.0, "{timing:?} in {elapsed:?}");
     }
-    // What the clock of a call does not hold: the way of request and answer.
+    // What the clock of a call does not hold is the way of request and answer: little, where the machine lets it.
     let unseen = |(timing, elapsed): &(Timing, Duration)| {
         elapsed.saturating_sub(Duration::from_secs_f64(timing.total / 1000.0))
     };
     let unseen = Times::of(timings.iter().map(unseen));
-    assert!(unseen.p50() < Duration::from_millis(5), "{unseen:?}");
+    let least = unseen.percentile(0.02);
+    assert!(least < Duration::from_millis(3), "{least:?}");
     the_counters_say_the_same(&cofferdam, &timings);
 }
 
@@ -138,9 +139,10 @@ fn a_sleep_is_blocked_time_and_a_loop_is_cpu_time() {
         at_once(3, call).0.iter().map(Timing::of).collect::<Vec<_>>()
     };
     let sleeps = ask("/f?sleep=2000&spin=0");
-    assert!(sleeps.iter().all(|t| t.blocked >= 1990.0), "{sleeps:?}");
-    // The wait for a CPU at the end of a sleep is the machine's: one of three is spared it.
-    assert!(sleeps.iter().any(|t| t.blocked / t.own() >= 0.999), "{sleeps:?}");
+    // Its sleep and no more is blocked time. The wait for a CPU after it is the machine's, not the call's.
+    assert!(sleeps.iter().all(|t| t.blocked >= 2000.0), "{sleeps:?}");
+    let blocked = |t: &Timing| t.blocked / (t.blocked + t.cpu);
+    assert!(sleeps.iter().all(|t| blocked(t) >= 0.999), "{sleeps:?}");
     let loops = ask("/f?sleep=0&spin=500");
     assert!(loops.iter().all(|t| t.cpu >= 499.0), "{loops:?}");
     let on_cpu = |t: &Timing| (t.cpu + t.runqueue) / t.own();
@@ -154,15 +156,15 @@ fn a_stuck_call_is_seen_in_its_first_second() {
     let mut client = Connection::open(cofferdam.addr()).unwrap();
     let begun = Instant::now();
     client.send(&http::encode("GET", "/f?sleep=5000&spin=0", &[], b"")).unwrap();
+    let seen = || (counted(&cofferdam, &["blocked"]), blocked_in(&cofferdam, "clock_nanosleep"));
     let mut before = 0.0;
-    for _ in 0..3 {
-        let seen =
-            || (counted(&cofferdam, &["blocked"]), blocked_in(&cofferdam, "clock_nanosleep"));
+    for round in 0..3 {
         eventually!(seen(), |now| now.0 > before + 100.0 && now.1 * 1000.0 > before + 100.0);
         before = seen().0;
-        assert!(before <= begun.elapsed().as_secs_f64() * 1000.0, "{before} ms");
+        let passed = begun.elapsed();
+        assert!(before <= passed.as_secs_f64() * 1000.0, "{before} ms in {passed:?}");
+        assert!(round > 0 || passed < Duration::from_secs(1), "{passed:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(of(&cofferdam, "calls_total", "f", &[]), 0.0);
     drop(client);
     calm.returns(&cofferdam);
@@ -181,10 +183,10 @@ fn a_busy_call_is_seen_as_well() {
     client.send(&http::encode("GET", "/f", &[], b"")).unwrap();
     eventually!(counted(&cofferdam, &["cpu_user", "runqueue"]), |ms| *ms > 200.0);
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let blocked = counted(&cofferdam, &["blocked"]);
+    assert!(blocked < 20.0, "{blocked} ms");
     drop(client);
     calm.returns(&cofferdam);
-    let whole = counted(&cofferdam, &["cpu_user", "cpu_system", "runqueue", "blocked"]);
-    assert!(counted(&cofferdam, &["blocked"]) < whole / 10.0);
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn a_socket_read_is_blocked_in_recvfrom() {
     let answer = call.join().unwrap();
     assert_eq!((answer.status, answer.text().as_str()), (200, "at last"));
     let timing = Timing::of(&answer);
-    assert!(timing.blocked >= 300.0 && timing.blocked / timing.own() > 0.95, "{timing:?}");
+    assert!(timing.blocked >= 300.0 && timing.cpu < timing.blocked / 100.0, "{timing:?}");
     eventually!(calls(&cofferdam, "f", "ok"), |count| *count == 1.0);
     let named = blocked_in(&cofferdam, "recvfrom") * 1000.0;
     assert!(named / timing.blocked > 0.95, "{named} of {timing:?}");

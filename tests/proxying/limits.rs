@@ -19,6 +19,12 @@ fn errors(cofferdam: &Cofferdam, reason: &str) -> f64 {
     cofferdam.metric("cofferdam_connection_errors_total", &[("reason", reason)])
 }
 
+#[track_caller]
+fn rejected(cofferdam: &Cofferdam, reason: &str) -> f64 {
+    let labels = [("route", "upstream"), ("reason", reason)];
+    cofferdam.metric("cofferdam_http_requests_rejected_total", &labels)
+}
+
 #[test]
 fn an_announced_body_that_is_too_large_is_refused_before_it_comes() {
     let upstream = upstream();
@@ -30,6 +36,7 @@ fn an_announced_body_that_is_too_large_is_refused_before_it_comes() {
     refused(&answer, 413, "body_too_large");
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(upstream.requests().len(), 1);
+    assert_eq!(rejected(&cofferdam, "body_too_large"), 1.0);
 }
 
 #[test]
@@ -41,6 +48,7 @@ fn a_chunked_body_that_grows_too_large_is_refused_while_it_comes() {
     client.send(&chunk(&"x".repeat(1024))).unwrap();
     client.send(&chunk("y")).unwrap();
     refused(&client.response("POST").unwrap(), 413, "body_too_large");
+    assert_eq!(rejected(&cofferdam, "body_too_large"), 1.0);
     eventually!(upstream.requests(), |r| r.first().is_some_and(|r| !r.complete));
 }
 
@@ -52,6 +60,7 @@ fn a_body_that_pauses_too_long_is_a_408() {
     client.send(&encode("POST", "/", &[("content-length", "10")], b"12345")).unwrap();
     let sent = Instant::now();
     refused(&client.response("POST").unwrap(), 408, "body_timeout");
+    assert_eq!(rejected(&cofferdam, "body_timeout"), 1.0);
     assert!((Duration::from_millis(150)..SOON).contains(&sent.elapsed()), "{:?}", sent.elapsed());
 }
 
@@ -120,7 +129,9 @@ fn a_connection_that_never_speaks_is_closed() {
 
 #[test]
 fn an_idle_connection_is_closed_after_its_own_time_not_that_of_a_head() {
-    let upstream = upstream();
+    // Longer than a head may take: a timer that was set for it has fired meanwhile.
+    let late = Answer::ok("x").delay(Duration::from_millis(150));
+    let upstream = Upstream::builder().fallback(late).start();
     let limits = "header_timeout = \"100ms\"\nidle_timeout = \"500ms\"";
     let cofferdam = limited(&upstream.url(), limits);
     let mut client = Connection::open(cofferdam.addr()).unwrap();
@@ -129,6 +140,7 @@ fn an_idle_connection_is_closed_after_its_own_time_not_that_of_a_head() {
         crate::support::wait::pause(Duration::from_millis(200));
     }
     assert_eq!(client.request("GET", "/", &[], b"").unwrap().status, 200);
+    client.stream().set_timeout(Some(SOON)).unwrap();
     let begun = Instant::now();
     assert_eq!(client.rest().unwrap(), b"");
     assert!((Duration::from_millis(400)..SOON).contains(&begun.elapsed()), "{:?}", begun.elapsed());

@@ -90,6 +90,8 @@ fn exactly_one_host_is_needed_on_http_1_1() {
         assert_eq!(answer.header("connection"), Some("close"));
         assert_eq!(connection.rest().unwrap(), b"");
     }
+    let labels = [("route", "-"), ("reason", "bad_request")];
+    assert_eq!(cofferdam.metric("cofferdam_http_requests_rejected_total", &labels), 3.0);
 }
 
 #[test]

@@ -23,11 +23,14 @@ fn it_needs_no_library_but_libc() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "a debug build is not what is shipped")]
 fn it_is_small() {
+    let shipped = Path::new(PROGRAM).with_file_name("../release/cofferdam-worker");
     let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stripped-worker");
-    let Ok(status) = Command::new("strip").arg("-o").args([&stripped, Path::new(PROGRAM)]).status()
-    else {
+    if !shipped.exists() {
+        println!("skipped: no release build (cargo build --release)");
+        return;
+    }
+    let Ok(status) = Command::new("strip").arg("-o").args([&stripped, &shipped]).status() else {
         println!("skipped: no strip (Debian: binutils)");
         return;
     };

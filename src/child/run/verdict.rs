@@ -24,7 +24,7 @@ pub(super) fn of_answer(function: &Function, answer: &Answer) -> (CallOutcome, A
         (Answer::Returned { accounting, .. }, Entry::Handler { .. }) => {
             (CallOutcome::Ok, *accounting)
         }
-        (Answer::Code { code, accounting }, _) => (ok(matches!(code, 0 | 200..=599)), *accounting),
+        (Answer::Code { accounting, .. }, _) => (CallOutcome::Failed, *accounting),
         (Answer::Streaming { .. }, _) => (CallOutcome::Ok, Accounting::default()),
     }
 }
