@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     let answers = at_once(clients as usize, move |_| call(address))();
     let total = begun.elapsed();
-    let meanwhile = probe.stop();
+    let mut meanwhile = probe.stop();
     println!("{clients} clients at once on a call of 2 s");
     Machine::now(pid).report_since(&machine);
     let bad = answers.iter().filter(|(status, _)| *status != 200).count();
@@ -57,10 +57,12 @@ fn main() -> ExitCode {
     let mut limits = Limits::default();
     limits.at_most("answers without 200", bad as f64, 0.0, "answers");
     limits.at_most("time to all answers", total.as_secs_f64(), 5.0, "s");
-    let (idle, meanwhile) = (p99(&idle), p99(&meanwhile));
+    let (all_sleep, first_ends) = blocked_phase(begun, total);
+    meanwhile.retain(|asked| all_sleep <= asked.begun && asked.begun < first_ends);
+    let (idle, blocked) = (p99(&idle), p99(&meanwhile));
     limits.at_most(
-        "p99 of the direct answer meanwhile",
-        meanwhile,
+        "p99 of the direct answer while all are blocked",
+        blocked,
         (idle * 1.1).max(idle + 1.0),
         "ms",
     );
@@ -159,7 +161,7 @@ fn report_phases(
     begun: Instant,
     total: Duration,
 ) {
-    let (all_sleep, first_ends) = (begun + total.saturating_sub(NAP), begun + NAP);
+    let (all_sleep, first_ends) = blocked_phase(begun, total);
     report::head();
     row("respond, idle", idle, |_| true);
     row("respond, meanwhile", meanwhile, |_| true);
@@ -168,6 +170,11 @@ fn report_phases(
     row("- while workers end", meanwhile, |at| first_ends <= at);
     report::row("call", calls);
     println!();
+}
+
+/// From the start of the last call to the end of the first.
+fn blocked_phase(begun: Instant, total: Duration) -> (Instant, Instant) {
+    (begun + total.saturating_sub(NAP), begun + NAP)
 }
 
 fn row(name: &str, asked: &[Asked], among: impl Fn(Instant) -> bool) {
