@@ -4,6 +4,7 @@ pub mod acceptor;
 pub mod connection;
 pub mod event_loop;
 pub mod guard;
+pub mod hygiene;
 pub mod pace;
 pub mod paced;
 

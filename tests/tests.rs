@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod demo;
 mod house;
+mod hygiene;
 mod origin;
 mod proxying;
 mod routing;

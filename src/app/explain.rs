@@ -11,6 +11,7 @@ use crate::app::run::load;
 use crate::config::{Action, Config, HostMatch, PathMatch, Route, Segment};
 use crate::route::table::Mismatch;
 use crate::route::{Table, Target};
+use crate::server::hygiene::path;
 
 /// Prints the routes of `file` in match order.
 ///
@@ -66,6 +67,8 @@ fn why(mismatch: Mismatch) -> &'static str {
 struct Asked {
     method: Method,
     uri: Uri,
+    path: String,
+    unslashed: Option<String>,
     headers: HeaderMap,
 }
 
@@ -77,6 +80,10 @@ impl Asked {
         let method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
         let url = words.next().ok_or("there is no URL: write \"GET http://host/path\"")?;
         let uri: Uri = url.parse().map_err(|problem| format!("`{url}` is no URL: {problem}"))?;
+        let path = if uri.path().is_empty() { "/" } else { uri.path() };
+        let path =
+            path::canonical(path).map_err(|problem| format!("400 bad_request: {problem}"))?;
+        let path = path.into_owned();
         let mut headers = HeaderMap::new();
         while let Some(word) = words.next() {
             let header = match word {
@@ -86,14 +93,15 @@ impl Asked {
             let (name, value) = parse_header(header)?;
             headers.append(name, value);
         }
-        Ok(Self { method, uri, headers })
+        Ok(Self { method, unslashed: path::unslashed(&path), path, uri, headers })
     }
 
     fn target(&self) -> Target<'_> {
         let host_header = self.headers.get(HOST).and_then(|host| host.to_str().ok());
         Target {
             host: self.uri.authority().map(|authority| authority.as_str()).or(host_header),
-            path: if self.uri.path().is_empty() { "/" } else { self.uri.path() },
+            path: &self.path,
+            unslashed: self.unslashed.as_deref(),
             method: &self.method,
             headers: &self.headers,
         }

@@ -15,6 +15,15 @@ pub enum Error {
     /// Against the rules of HTTP.
     #[error("{0}")]
     BadRequest(&'static str),
+    /// CONNECT, TRACE.
+    #[error("this method is not passed on")]
+    MethodRefused,
+    /// `Transfer-Encoding` is not one `chunked`.
+    #[error("the body's transfer coding is not understood: only chunked is")]
+    CodingRefused,
+    /// `Expect` is not `100-continue`.
+    #[error("only 100-continue can be expected")]
+    ExpectationRefused,
     /// An argument of a function.
     #[error("argument `{argument}`: {problem}")]
     BadArgument {
@@ -106,6 +115,9 @@ impl Error {
         match self {
             Error::NoRoute => (StatusCode::NOT_FOUND, Reason::NoRoute),
             Error::BadRequest(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
+            Error::MethodRefused => (StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest),
+            Error::CodingRefused => (StatusCode::NOT_IMPLEMENTED, Reason::BadRequest),
+            Error::ExpectationRefused => (StatusCode::EXPECTATION_FAILED, Reason::BadRequest),
             Error::BadArgument { .. } => (StatusCode::BAD_REQUEST, Reason::BadArgument),
             Error::HeadTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::HeadTimeout),
             Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout),

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
 
@@ -15,7 +15,17 @@ const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// What a client could say to be taken for another one, or to be routed past the rules.
+const FORGEABLE: [HeaderName; 8] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("proxy"),
+];
 
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
@@ -58,7 +68,11 @@ pub fn forward(
 ) {
     let client = peer.and_then(|peer| HeaderValue::from_str(&peer.to_canonical().to_string()).ok());
     if !is_trusted {
-        for name in [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP] {
+        let is_forgeable = |name: &&HeaderName| {
+            FORGEABLE.contains(name) || name.as_str().starts_with("x-forwarded-")
+        };
+        let forged: Vec<HeaderName> = headers.keys().filter(is_forgeable).cloned().collect();
+        for name in forged {
             headers.remove(name);
         }
     }
@@ -70,6 +84,30 @@ pub fn forward(
     }
     if let (Some(host), false) = (host, headers.contains_key(X_FORWARDED_HOST)) {
         headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+/// HTTP/2 may send one cookie a field; HTTP/1.1 has one `Cookie` (RFC 9113 section 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Makes an upstream's framing unambiguous (RFC 9112 section 6.3): false where it cannot be.
+#[must_use]
+pub fn settle_framing(headers: &mut HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            headers.remove(CONTENT_LENGTH);
+            true
+        }
+        _ => false,
     }
 }
 

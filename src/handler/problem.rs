@@ -1,7 +1,7 @@
 //! The answers that the proxy makes itself: `application/problem+json` (RFC 9457) with `Proxy-Status` (RFC 9209).
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -12,6 +12,10 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Seconds until a refused client may come again.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+/// Not TRACE, not CONNECT.
+const PASSED_ON: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
 
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -35,6 +39,9 @@ pub fn response(error: &Error, id: RequestId) -> Response {
     headers.insert(PROXY_STATUS, proxy_status(reason));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, COME_AGAIN);
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, PASSED_ON);
     }
     response
 }

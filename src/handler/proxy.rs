@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tower::Service;
 
 use crate::config::Upstream;
-use crate::handler::headers::{forward, set_host, strip_hop_by_hop};
+use crate::handler::headers::{forward, join_cookies, set_host, settle_framing, strip_hop_by_hop};
 use crate::handler::upstream::{Pool, pool};
 use crate::handler::{Answering, Body, Error, Request, Response};
 
@@ -66,11 +66,24 @@ impl Shared {
             };
         let waited = sent.elapsed();
         let (mut head, incoming) = answer.into_parts();
+        self.check(&mut head)?;
         strip_hop_by_hop(&mut head.headers);
         head.version = Version::HTTP_11;
         let response = Response::from_parts(head, Body::upstream(incoming, limit));
         self.overhead.observe(arrived.elapsed().saturating_sub(waited).as_secs_f64());
         Ok(response)
+    }
+
+    /// An answer that its readers could understand differently is no answer.
+    fn check(&self, head: &mut http::response::Parts) -> Result<(), Error> {
+        let refuse = |problem: String| {
+            Err(Error::UpstreamReset { upstream: self.upstream.name.clone(), problem })
+        };
+        match head.status.as_u16() {
+            200..=599 if settle_framing(&mut head.headers) => Ok(()),
+            200..=599 => refuse("it answered with a transfer coding other than chunked".to_owned()),
+            status => refuse(format!("it answered with status {status}, which nobody asked for")),
+        }
     }
 
     fn outgoing(
@@ -80,6 +93,7 @@ impl Shared {
         let Request { mut head, body, context } = request;
         strip_hop_by_hop(&mut head.headers);
         set_host(&mut head.headers, head.uri.authority());
+        join_cookies(&mut head.headers);
         let host = head.headers.get(HOST).cloned();
         let is_trusted = self.trusts(&context);
         forward(&mut head.headers, context.peer, is_trusted, host);

@@ -27,8 +27,10 @@ pub struct Rule {
 pub struct Target<'a> {
     /// As the client wrote it; a port is ignored.
     pub host: Option<&'a str>,
-    /// Without the query.
+    /// Canonical, without the query.
     pub path: &'a str,
+    /// The path with `%2F` read as a slash, where it has one: prefixes hold in either reading.
+    pub unslashed: Option<&'a str>,
     /// The method.
     pub method: &'a Method,
     /// The headers.
@@ -85,7 +87,8 @@ impl Rule {
         if !host_matches(&self.host, target.host) {
             return Err(Mismatch::Host);
         }
-        let captures = pattern::matches(&self.path, target.path).ok_or(Mismatch::Path)?;
+        let captures = pattern::matches(&self.path, target.path);
+        let captures = captures.or_else(|| self.holds(target.unslashed?)).ok_or(Mismatch::Path)?;
         if !self.methods.is_empty() && !self.methods.contains(target.method) {
             return Err(Mismatch::Method);
         }
@@ -93,6 +96,14 @@ impl Rule {
             target.headers.get_all(name).iter().any(|found| found == value)
         };
         if self.headers.iter().all(has) { Ok(captures) } else { Err(Mismatch::Headers) }
+    }
+
+    /// A prefix that stands for a protected part holds in the other reading of the path too.
+    fn holds<'a>(&'a self, unslashed: &'a str) -> Option<Captures<'a>> {
+        match &self.path {
+            PathMatch::Prefix(_) => pattern::matches(&self.path, unslashed),
+            PathMatch::Exact(_) | PathMatch::Pattern(_) => None,
+        }
     }
 
     /// Less: tried first.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, HOST};
 use http::request::Parts as Head;
 use http::{HeaderValue, Version};
 use hyper::body::Incoming;
@@ -26,6 +26,7 @@ use crate::listen::Stream;
 use crate::route::{RouteService, Table, Target};
 use crate::server::Shared;
 use crate::server::guard::guard;
+use crate::server::hygiene::{self, path::unslashed};
 use crate::server::pace::Limits;
 use crate::server::paced::{Clock, Meters, Occupying, Paced};
 use crate::telemetry::Metrics;
@@ -152,9 +153,9 @@ impl Router {
         request: http::Request<Incoming>,
         peer: Option<IpAddr>,
     ) -> Response {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let id = RequestId::next();
-        let fault = self.fault(&head);
+        let fault = hygiene::mend(&mut head, self.config.server.max_body_size).err();
         let must_close = fault.is_some() && head.version < Version::HTTP_2;
         let server = &self.config.server;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
@@ -169,30 +170,11 @@ impl Router {
         answer
     }
 
-    /// What is refused before any handler sees it.
-    fn fault(&self, head: &Head) -> Option<Error> {
-        let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        let announced = announced.and_then(|length| length.parse::<u64>().ok());
-        match (announced, self.config.server.max_body_size) {
-            (Some(length), Some(limit)) if length > limit => {
-                return Some(Error::BodyTooLarge(limit));
-            }
-            _ => {}
-        }
-        let hosts = head.headers.get_all(HOST).iter().count();
-        match head.version {
-            Version::HTTP_11 if hosts != 1 => {
-                Some(Error::BadRequest("HTTP/1.1 needs exactly one Host header"))
-            }
-            _ => None,
-        }
-    }
-
     async fn dispatch(&self, mut request: Request) -> Response {
         let (service, params) = match &request.context.refusal {
-            // Its host is not known: no route can be named.
-            Some(Error::BadRequest(_)) => (&self.unmatched, Vec::new()),
-            _ => self.find(&request.head),
+            None | Some(Error::BodyTooLarge(_)) => self.find(&request.head),
+            // Its host or its path mean nothing: no route can be named.
+            Some(_) => (&self.unmatched, Vec::new()),
         };
         request.context.params = params;
         service.answer(request).await
@@ -200,9 +182,11 @@ impl Router {
 
     fn find(&self, head: &Head) -> (&RouteService, Vec<(String, String)>) {
         let host_header = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let unslashed = unslashed(head.uri.path());
         let target = Target {
             host: head.uri.authority().map(|authority| authority.as_str()).or(host_header),
             path: head.uri.path(),
+            unslashed: unslashed.as_deref(),
             method: &head.method,
             headers: &head.headers,
         };
