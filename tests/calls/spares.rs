@@ -37,6 +37,18 @@ fn they_are_there_before_a_call_and_replaced_after_it() {
     assert_eq!((kind("spare"), kind("demand")), (3.0, 0.0));
 }
 
+/// SCHED_OTHER is policy 0: field 41 of `/proc/PID/stat`, and the nice value is field 19.
+#[test]
+fn a_spare_that_started_at_idle_priority_waits_at_normal() {
+    let cofferdam = start(&[function("f", "stdin", "spares = 4", "")]);
+    eventually!(spares(&cofferdam), |count| *count == 4.0);
+    for worker in cofferdam.workers() {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap();
+        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_whitespace().collect();
+        assert_eq!((fields[41 - 3], fields[19 - 3]), ("0", "0"), "{stat}");
+    }
+}
+
 #[test]
 fn no_process_ever_serves_two_calls() {
     let pid = "prototype = \"int getpid(void)\"\nspares = 2";
