@@ -1,8 +1,6 @@
 //! The ground that tests stand on: the real program on port 0, a fake upstream, a raw HTTP client, and a look at processes.
 //! Nothing here sleeps: tests wait for the event itself, or poll with [`eventually!`].
 
-#![allow(dead_code, unused_imports, reason = "the ground is laid ahead of its callers")]
-
 #[macro_use]
 pub mod wait;
 

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -26,8 +25,6 @@ const FOLLOW: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Builder {
     toml: String,
-    files: Vec<(String, String)>,
-    environment: Vec<(String, String)>,
     unread: bool,
 }
 
@@ -35,18 +32,6 @@ impl Builder {
     /// The configuration. `listen = "127.0.0.1:0"` and an `[admin]` on port 0 are added where it has neither.
     pub fn config(mut self, toml: &str) -> Self {
         self.toml = toml.to_owned();
-        self
-    }
-
-    /// A file beside the configuration.
-    pub fn file(mut self, name: &str, text: &str) -> Self {
-        self.files.push((name.to_owned(), text.to_owned()));
-        self
-    }
-
-    /// A variable of its environment.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -63,15 +48,12 @@ impl Builder {
     #[track_caller]
     pub fn start(self) -> Cofferdam {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in &self.files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
         let config = folder.path().join("cofferdam.toml");
         std::fs::write(&config, complete(&self.toml)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
-        command.arg("run").arg(&config).envs(self.environment);
+        command.arg("run").arg(&config);
         let spawn = if self.unread { Running::spawn_unread } else { Running::spawn };
-        Cofferdam::launch(spawn, command, config, folder)
+        Cofferdam::launch(spawn, command, folder)
     }
 }
 
@@ -93,7 +75,6 @@ fn complete(toml: &str) -> String {
 pub struct Cofferdam {
     running: Running,
     listeners: Vec<(String, Place)>,
-    config: PathBuf,
     _folder: tempfile::TempDir,
     _shared: Shared,
 }
@@ -114,12 +95,7 @@ impl Cofferdam {
     }
 
     #[track_caller]
-    fn launch(
-        spawn: fn(Command) -> Running,
-        command: Command,
-        config: PathBuf,
-        folder: tempfile::TempDir,
-    ) -> Self {
+    fn launch(spawn: fn(Command) -> Running, command: Command, folder: tempfile::TempDir) -> Self {
         let shared = quiet::share();
         let running = spawn(command);
         if !running.wait_for_line(START, |line| line == "ready") {
@@ -130,7 +106,7 @@ impl Cofferdam {
             );
         }
         let listeners = running.stdout().iter().filter_map(|line| listening(line)).collect();
-        Self { running, listeners, config, _folder: folder, _shared: shared }
+        Self { running, listeners, _folder: folder, _shared: shared }
     }
 
     /// Where the listener of this name accepts.
@@ -196,11 +172,6 @@ impl Cofferdam {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.running.pid()
-    }
-
-    /// Its configuration file.
-    pub fn config_path(&self) -> &Path {
-        &self.config
     }
 
     /// Lines of its standard output so far.
@@ -273,7 +244,7 @@ fn stand_in(script: &str) -> Cofferdam {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     command.arg("-c").arg(script);
-    Cofferdam::launch(Running::spawn, command, folder.path().join("none"), folder)
+    Cofferdam::launch(Running::spawn, command, folder)
 }
 
 #[test]

@@ -96,14 +96,6 @@ pub fn try_request(
     Ok(response)
 }
 
-/// Sends bytes as they stand, ends the sending side, and gives back all that comes.
-pub fn raw(place: impl Into<Place>, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut connection = Connection::open(place)?;
-    connection.send(bytes)?;
-    connection.stream.shutdown(std::net::Shutdown::Write)?;
-    connection.rest()
-}
-
 /// A connection that stays open between requests.
 #[derive(Debug)]
 pub struct Connection {

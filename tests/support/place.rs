@@ -88,14 +88,6 @@ impl Stream {
             Self::Unix(s) => s.shutdown(how),
         }
     }
-
-    /// A second handle on the same connection.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(s) => s.try_clone().map(Self::Tcp),
-            Self::Unix(s) => s.try_clone().map(Self::Unix),
-        }
-    }
 }
 
 impl Read for Stream {

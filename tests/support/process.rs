@@ -96,14 +96,6 @@ pub fn descendants(pid: u32) -> Vec<Process> {
     found
 }
 
-/// The live members of a process group.
-pub fn group(pgid: u32) -> Vec<Process> {
-    every_stat()
-        .filter(|(_, stat)| stat.group == pgid)
-        .filter_map(|(pid, _)| Process::of(pid))
-        .collect()
-}
-
 /// Children that have ended and were not waited for.
 pub fn zombies(pid: u32) -> usize {
     children(pid).iter().filter(|child| child.state() == Some('Z')).count()
