@@ -296,10 +296,11 @@ impl Run {
 
     fn reap(&mut self) {
         self.tally.stop_watching();
-        let spent = self.tally.spent_so_far();
-        let Some(reaped) = self.live.reap_now() else { return };
         let is_answered = self.tally.is_closed();
-        if !is_answered {
+        // The kernel forgets with the reaping; a call that answered has told by itself.
+        let spent = (!is_answered).then(|| self.tally.spent_so_far());
+        let Some(reaped) = self.live.reap_now() else { return };
+        if let Some(spent) = spent {
             self.cut_having(verdict::of_exit(reaped.exit), spent);
         }
         let meters = &self.spec.meters;
