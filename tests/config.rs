@@ -38,6 +38,21 @@ fn the_shipped_files_load() {
     }
 }
 
+/// A block without a listener is a piece of a file: it gets one.
+#[test]
+fn what_the_readme_shows_loads() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).collect();
+    assert!(blocks.len() >= 2, "{readme}");
+    for block in blocks {
+        let block = block.split("```").next().unwrap();
+        let listen = if block.contains("listen ") { "" } else { "listen = \":8080\"\n" };
+        if let Err(report) = parse(&format!("{listen}{block}")) {
+            panic!("{report}");
+        }
+    }
+}
+
 #[test]
 fn the_demo_is_the_experiment() {
     let config = config::load(&root().join("config/demo.toml")).unwrap();
