@@ -3,10 +3,14 @@
 pub mod acceptor;
 pub mod connection;
 pub mod event_loop;
+pub mod gate;
+pub mod gated;
+pub mod graceful;
 pub mod guard;
 pub mod hygiene;
 pub mod pace;
 pub mod paced;
+pub mod protocol;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -1,5 +1,7 @@
 //! Bodies: what a client sends, limited; what it gets, with an end that can be observed.
 
+use std::error::Error as _;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -72,7 +74,7 @@ impl HttpBody for RequestBody {
             Poll::Ready(frame) => {
                 this.idle.rest();
                 Poll::Ready(frame.map(|frame| {
-                    let frame = frame.map_err(|_| Error::ClientGone)?;
+                    let frame = frame.map_err(|problem| broken(&problem))?;
                     this.count(frame.data_ref().map_or(0, Bytes::len)).map(|()| frame)
                 }))
             }
@@ -89,6 +91,17 @@ impl HttpBody for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+/// Why no more of a request's body comes.
+fn broken(problem: &hyper::Error) -> Error {
+    let cause = problem.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
+            Error::BadRequest("the chunked body is malformed")
+        }
+        _ => Error::ClientGone,
     }
 }
 

@@ -35,6 +35,14 @@ pub enum Error {
     /// The head took too long.
     #[error("the head was not whole within {0:?}")]
     HeadTimeout(Duration),
+    /// The head is over a limit.
+    #[error("the head is larger than {size} bytes, or has more than {count} headers")]
+    HeadTooLarge {
+        /// `max_header_size`.
+        size: usize,
+        /// `max_headers`.
+        count: usize,
+    },
     /// The body paused too long.
     #[error("no byte of the body arrived for {0:?}")]
     BodyTimeout(Duration),
@@ -120,6 +128,9 @@ impl Error {
             Error::ExpectationRefused => (StatusCode::EXPECTATION_FAILED, Reason::BadRequest),
             Error::BadArgument { .. } => (StatusCode::BAD_REQUEST, Reason::BadArgument),
             Error::HeadTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::HeadTimeout),
+            Error::HeadTooLarge { .. } => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::HeadTooLarge)
+            }
             Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout),
             Error::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
             Error::QueueFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull),

@@ -66,7 +66,7 @@ struct Isolated {
 }
 
 /// The label `route` of requests that no route matches; no route can be named so.
-const UNMATCHED: &str = "-";
+pub const UNMATCHED: &str = "-";
 
 impl Parts {
     /// Builds the executors and gates of `config`; spares begin to start on the caller's runtime.

@@ -7,30 +7,35 @@ use std::time::Instant;
 
 use http::header::{CONNECTION, HOST};
 use http::request::Parts as Head;
-use http::{HeaderValue, Version};
+use http::{HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::Watcher;
 use prometheus::{IntCounter, IntGauge};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::call::RequestId;
 use crate::config::Config;
 use crate::handler::arguments::decoded;
 use crate::handler::{Context, Error, Request, RequestBody, Response, problem};
 use crate::listen::Stream;
-use crate::route::{RouteService, Table, Target};
+use crate::route::{RouteService, Table, Target, UNMATCHED};
 use crate::server::Shared;
+use crate::server::gate::head;
+use crate::server::gated::{self, Gated};
+use crate::server::graceful::Watcher;
 use crate::server::guard::guard;
 use crate::server::hygiene::{self, path::unslashed};
 use crate::server::pace::Limits;
 use crate::server::paced::{Clock, Meters, Occupying, Paced};
+use crate::server::protocol::Protocol;
 use crate::telemetry::Metrics;
 
+/// Headers of one request.
+const MAX_HEADERS: usize = 100;
 /// Streams at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 /// Bytes of one HTTP/2 stream's body that may wait here.
@@ -66,7 +71,10 @@ impl Accepted {
 pub struct Router {
     table: Table<RouteService>,
     unmatched: RouteService,
-    http: Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    limits: head::Limits,
+    refused: gated::Meters,
     config: Arc<Config>,
     late: Meters,
     failed: Failed,
@@ -98,7 +106,10 @@ impl Router {
         Ok(Self {
             table: Table::new(services),
             unmatched: shared.parts.unmatched(),
-            http: http(&shared.config),
+            http1: http1(&shared.config),
+            http2: http2(&shared.config),
+            limits: head::Limits { size: shared.config.server.max_header_size, count: MAX_HEADERS },
+            refused: gated::Meters::new(&shared.metrics, UNMATCHED),
             config: Arc::clone(&shared.config),
             late: Meters::new(&shared.metrics),
             failed: Failed::new(&shared.metrics),
@@ -124,22 +135,49 @@ impl Router {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let clock = Clock::new(Limits::of(&self.config.server));
-        let stream = TokioIo::new(Paced::new(stream, clock.clone(), self.late.clone()));
+        let (open, closed) = oneshot::channel();
+        let mut stream = Paced::new(stream, clock.clone(), self.late.clone(), open);
+        let Ok(first) = Protocol::of(&mut stream).await else { return };
         let service = service_fn(|request: http::Request<Incoming>| {
             let busy = clock.request(request.version() == Version::HTTP_2);
             let answer = Arc::clone(self).answer(request, peer);
-            async { Ok::<_, Infallible>(answer.await.map(|body| Occupying::new(body, busy))) }
-        });
-        let connection = self.http.serve_connection(stream, service);
-        if let Err(problem) = watcher.watch(connection).await {
-            let hyper = problem.downcast_ref::<hyper::Error>();
-            let is_malformed = hyper.is_some_and(|problem| problem.is_parse());
-            if is_malformed {
-                self.failed.protocol.inc()
-            } else {
-                self.failed.reset.inc()
+            let clock = clock.clone();
+            async move {
+                let answer = answer.await;
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    clock.becomes_tunnel();
+                }
+                Ok::<_, Infallible>(answer.map(|body| Occupying::new(body, busy)))
             }
-            tracing::debug!("a connection failed: {problem}");
+        });
+        let served = match first {
+            Protocol::Http1(read) => {
+                let stream = stream.replaying(read);
+                let gated = Gated::new(stream, self.limits, clock.clone(), self.refused.clone());
+                let connection = self.http1.serve_connection(TokioIo::new(gated), service);
+                watcher.watch(connection.with_upgrades(), |one| one.graceful_shutdown()).await
+            }
+            Protocol::Http2(read) => {
+                let stream = TokioIo::new(stream.replaying(read));
+                let connection = self.http2.serve_connection(stream, service);
+                watcher.watch(connection, |one| one.graceful_shutdown()).await
+            }
+        };
+        self.count(served, &clock);
+        if clock.is_tunnel() {
+            let _tunnel_has_ended = closed.await;
+        }
+    }
+
+    fn count(&self, served: Result<(), hyper::Error>, clock: &Clock) {
+        let is_malformed = served.as_ref().is_err_and(hyper::Error::is_parse);
+        match &served {
+            _ if is_malformed || clock.is_refused() => self.failed.protocol.inc(),
+            Ok(()) => {}
+            Err(problem) => {
+                self.failed.reset.inc();
+                tracing::debug!("a connection failed: {problem}");
+            }
         }
     }
 
@@ -214,20 +252,21 @@ fn at(peer: Option<IpAddr>, id: RequestId, refusal: Option<Error>) -> Context {
     }
 }
 
-fn http(config: &Config) -> Builder<TokioExecutor> {
-    let server = &config.server;
-    let mut builder = Builder::new(TokioExecutor::new());
+/// The gate looks at heads and `Paced` has the times: hyper's own limits stand behind them.
+fn http1(config: &Config) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
-        .timer(TokioTimer::new())
-        // `paced` has it: hyper's own would also end a pause between two requests.
         .header_read_timeout(None)
-        .max_buf_size(server.max_header_size.max(LEAST_BUFFER));
+        .max_buf_size(config.server.max_header_size.max(LEAST_BUFFER) + 1);
     builder
-        .http2()
+}
+
+fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .max_header_list_size(u32::try_from(server.max_header_size).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(config.server.max_header_size).unwrap_or(u32::MAX));
     builder
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hyper_util::server::graceful::GracefulShutdown;
 use prometheus::{Histogram, IntCounter};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -17,6 +16,7 @@ use tracing::warn;
 
 use crate::handler::Error;
 use crate::server::connection::{Accepted, Router};
+use crate::server::graceful::Graceful;
 use crate::server::{Load, Shared};
 use crate::sys::priority;
 
@@ -105,7 +105,7 @@ struct Serving {
 
 impl Serving {
     async fn run(mut self, router: Arc<Router>, mut arriving: UnboundedReceiver<Accepted>) {
-        let graceful = GracefulShutdown::new();
+        let graceful = Graceful::default();
         tokio::spawn(self.probe.clone().watch());
         loop {
             tokio::select! {
@@ -121,7 +121,7 @@ impl Serving {
         }
     }
 
-    fn serve(&self, router: &Arc<Router>, connection: Accepted, graceful: &GracefulShutdown) {
+    fn serve(&self, router: &Arc<Router>, connection: Accepted, graceful: &Graceful) {
         let watcher = graceful.watcher();
         let load = Leaving(Arc::clone(&self.load));
         let router = Arc::clone(router);
@@ -136,7 +136,7 @@ impl Serving {
         &self,
         router: &Arc<Router>,
         mut arriving: UnboundedReceiver<Accepted>,
-        graceful: GracefulShutdown,
+        graceful: Graceful,
     ) {
         // The acceptors end as well; until then they may hand over one more, which would wait here unserved.
         while let Some(connection) = arriving.recv().await {

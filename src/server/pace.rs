@@ -57,23 +57,29 @@ impl Pace {
     }
 
     /// Bytes came. On HTTP/2 they need not be a request: there the whole connection is idle or is not.
-    pub fn received(&mut self, now: Instant) {
+    pub fn received(&mut self, now: impl FnOnce() -> Instant) {
         let begins = match self.phase {
             Phase::Silent => true,
             Phase::Idle => self.requests == 0 && !self.is_http2,
             Phase::Head => false,
         };
         if begins {
-            let since = if self.phase == Phase::Silent { self.since } else { now };
+            let since = if self.phase == Phase::Silent { self.since } else { now() };
             (self.phase, self.since) = (Phase::Head, since);
         }
     }
 
     /// Bytes went: what is left of an answer is not idleness.
-    pub fn sent(&mut self, now: Instant) {
-        if self.phase == Phase::Idle {
-            self.since = now;
+    pub fn sent(&mut self, now: impl FnOnce() -> Instant) {
+        if self.phase == Phase::Idle && self.requests == 0 {
+            self.since = now();
         }
+    }
+
+    /// Whether a request has not ended.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.requests > 0
     }
 
     /// A head is whole.
@@ -121,17 +127,17 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut pace = fresh(start);
         assert_eq!(pace.deadline(), Some((at(1), Late::Silent)));
-        pace.received(at(0));
-        pace.received(at(1));
+        pace.received(|| at(0));
+        pace.received(|| at(1));
         assert_eq!(pace.deadline(), Some((at(1), Late::Head(HEAD))));
         pace.request_began(false);
-        pace.received(at(2));
+        pace.received(|| at(2));
         assert_eq!(pace.deadline(), None);
         pace.request_ended(at(3));
         assert_eq!(pace.deadline(), Some((at(8), Late::Idle)));
-        pace.sent(at(4));
+        pace.sent(|| at(4));
         assert_eq!(pace.deadline(), Some((at(9), Late::Idle)));
-        pace.received(at(6));
+        pace.received(|| at(6));
         assert_eq!(pace.deadline(), Some((at(7), Late::Head(HEAD))));
     }
 
@@ -139,13 +145,13 @@ mod tests {
     fn frames_without_a_request_leave_an_http2_connection_idle() {
         let start = Instant::now();
         let mut pace = fresh(start);
-        pace.received(start);
+        pace.received(|| start);
         pace.request_began(true);
         pace.request_began(true);
         pace.request_ended(start);
         assert_eq!(pace.deadline(), None);
         pace.request_ended(start);
-        pace.received(start + HEAD);
+        pace.received(|| start + HEAD);
         assert_eq!(pace.deadline(), Some((start + IDLE, Late::Idle)));
     }
 

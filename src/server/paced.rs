@@ -1,9 +1,11 @@
 //! A connection that ends itself when its time is over: to hyper it looks as if the client had left.
 //! hyper alone has no limit for a connection that stays silent, nor one for the pause between two requests.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::call::RequestId;
@@ -22,15 +25,21 @@ use crate::telemetry::Metrics;
 
 /// Shared by a connection and the requests on it.
 #[derive(Clone)]
-pub struct Clock {
-    pace: Arc<Mutex<Pace>>,
+pub struct Clock(Arc<State>);
+
+struct State {
+    pace: Mutex<Pace>,
+    is_tunnel: AtomicBool,
+    is_refused: AtomicBool,
 }
 
 impl Clock {
     /// Of a connection accepted now.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { pace: Arc::new(Mutex::new(Pace::new(limits, Instant::now()))) }
+        let pace = Mutex::new(Pace::new(limits, Instant::now()));
+        let (is_tunnel, is_refused) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(State { pace, is_tunnel, is_refused }))
     }
 
     /// A request's head is whole; it lasts until the returned value is dropped.
@@ -40,8 +49,36 @@ impl Clock {
         Busy(self.clone())
     }
 
+    /// Whether a request has not ended.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.pace().is_busy()
+    }
+
+    /// The answer was 101: from now on nothing here is HTTP.
+    pub fn becomes_tunnel(&self) {
+        self.0.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`Clock::becomes_tunnel`] said.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        self.0.is_tunnel.load(Ordering::Relaxed)
+    }
+
+    /// What came was malformed.
+    pub fn refused(&self) {
+        self.0.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`Clock::refused`] said.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.0.is_refused.load(Ordering::Relaxed)
+    }
+
     fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,27 +110,48 @@ impl Meters {
 /// The stream of a connection under a [`Clock`].
 pub struct Paced<S> {
     stream: S,
+    /// Read already, to find out which protocol this is.
+    replay: Bytes,
     clock: Clock,
     meters: Meters,
     timer: Option<Pin<Box<Sleep>>>,
     is_over: bool,
+    _open: oneshot::Sender<Infallible>,
 }
 
 impl<S: AsyncWrite + Unpin> Paced<S> {
-    /// Ends `stream` by `clock`.
-    pub fn new(stream: S, clock: Clock, meters: Meters) -> Self {
-        Self { stream, clock, meters, timer: None, is_over: false }
+    /// Ends `stream` by `clock`. Whoever waits at the other end of `open` sees when it is dropped: a tunnel outlives
+    /// the HTTP connection that it was.
+    pub fn new(stream: S, clock: Clock, meters: Meters, open: oneshot::Sender<Infallible>) -> Self {
+        let (replay, timer) = (Bytes::new(), None);
+        Self { stream, replay, clock, meters, timer, is_over: false, _open: open }
+    }
+
+    /// Gives `bytes` to the next reader once more.
+    #[must_use]
+    pub fn replaying(mut self, bytes: Bytes) -> Self {
+        self.replay = bytes;
+        self
     }
 
     /// Ready when the time is over.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Late> {
+        if self.clock.is_tunnel() {
+            return Poll::Pending;
+        }
         let Some((deadline, late)) = self.clock.pace().deadline() else { return Poll::Pending };
         let deadline = deadline.into();
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() != deadline {
+        // A timer that rings early is set again then: cheaper than setting it for each request.
+        if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
         }
-        timer.as_mut().poll(context).map(|()| late)
+        ready!(timer.as_mut().poll(context));
+        if timer.deadline() < deadline {
+            timer.as_mut().reset(deadline);
+            ready!(timer.as_mut().poll(context));
+        }
+        Poll::Ready(late)
     }
 
     /// Tells a client whose head did not end. The socket's buffer is empty: nothing was sent since the last answer.
@@ -121,8 +179,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
         if this.is_over {
             return Poll::Ready(Ok(()));
         }
+        if !this.replay.is_empty() {
+            let count = this.replay.len().min(buffer.remaining());
+            buffer.put_slice(&this.replay.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, buffer) {
-            this.clock.pace().received(Instant::now());
+            this.clock.pace().received(Instant::now);
             return Poll::Ready(read);
         }
         let late = ready!(this.poll_late(context));
@@ -138,7 +201,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let sent = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
-        self.clock.pace().sent(Instant::now());
+        self.clock.pace().sent(Instant::now);
         Poll::Ready(sent)
     }
 
@@ -148,7 +211,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
-        self.clock.pace().sent(Instant::now());
+        self.clock.pace().sent(Instant::now);
         Poll::Ready(sent)
     }
 
