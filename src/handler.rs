@@ -19,6 +19,7 @@ pub mod body;
 pub mod call;
 pub mod error;
 pub mod headers;
+pub mod idle;
 pub mod problem;
 pub mod proxy;
 pub mod respond;

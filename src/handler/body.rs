@@ -10,10 +10,11 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
 
 use crate::call::{AnswerBody, Hold};
 use crate::handler::Error;
+use crate::handler::idle::Idle;
+use crate::handler::upstream::UpstreamBody;
 
 /// A request's body: at most so many bytes, never silent for too long.
 pub struct RequestBody {
@@ -105,29 +106,6 @@ fn broken(problem: &hyper::Error) -> Error {
     }
 }
 
-/// A timer that runs only while nothing happens.
-struct Idle {
-    limit: Option<Duration>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Idle {
-    fn new(limit: Option<Duration>) -> Self {
-        Self { limit, timer: None }
-    }
-
-    fn rest(&mut self) {
-        self.timer = None;
-    }
-
-    /// Ready, with the limit, when nothing happened for that long.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
-        let Some(limit) = self.limit else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(context).map(|()| limit)
-    }
-}
-
 /// Is told once how a response's body ended.
 pub trait Ending: Send + Sync {
     /// `is_whole`: every byte was handed over.
@@ -147,11 +125,6 @@ enum Source {
     Answer(AnswerBody),
     Upstream(Box<UpstreamBody>),
     Cut,
-}
-
-struct UpstreamBody {
-    incoming: Incoming,
-    idle: Idle,
 }
 
 /// Why a body was cut. The client sees an aborted stream: its head was sent already.
@@ -182,13 +155,13 @@ impl Body {
         Self::new(Source::Answer(body))
     }
 
-    /// What an upstream sends; cut when it pauses longer than `idle`.
+    /// What an upstream sends.
     #[must_use]
-    pub fn upstream(incoming: Incoming, idle: Option<Duration>) -> Self {
-        if incoming.is_end_stream() {
-            return Self::empty();
+    pub fn upstream(body: UpstreamBody) -> Self {
+        match body.is_end_stream() {
+            true => Self::empty(),
+            false => Self::new(Source::Upstream(Box::new(body))),
         }
-        Self::new(Source::Upstream(Box::new(UpstreamBody { incoming, idle: Idle::new(idle) })))
     }
 
     /// Keeps `hold` until the body has ended.
@@ -236,27 +209,6 @@ impl Body {
     }
 }
 
-impl UpstreamBody {
-    /// Trailers are dropped.
-    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-                return self.idle.poll(context).map(|_| Some(Err(Cut)));
-            };
-            self.idle.rest();
-            match frame {
-                None => return Poll::Ready(None),
-                Some(Err(_)) => return Poll::Ready(Some(Err(Cut))),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = Cut;
@@ -289,7 +241,7 @@ impl HttpBody for Body {
             Source::Done => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Answer(_) | Source::Cut => SizeHint::default(),
-            Source::Upstream(body) => body.incoming.size_hint(),
+            Source::Upstream(body) => body.size_hint(),
         }
     }
 }
@@ -300,7 +252,7 @@ impl Body {
             Source::Done => true,
             Source::Full(bytes) => bytes.is_empty(),
             Source::Answer(_) | Source::Cut => false,
-            Source::Upstream(body) => body.incoming.is_end_stream(),
+            Source::Upstream(body) => body.is_end_stream(),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{Uri, Version};
-use hyper_util::client::legacy;
+use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus::Histogram;
 use tokio::time::timeout;
@@ -15,8 +15,9 @@ use tower::Service;
 
 use crate::config::Upstream;
 use crate::handler::headers::{forward, join_cookies, set_host, settle_framing, strip_hop_by_hop};
-use crate::handler::upstream::{Pool, pool};
-use crate::handler::{Answering, Body, Error, Request, Response};
+use crate::handler::upstream::http1::{Connection, Failed};
+use crate::handler::upstream::{Carrier, Pool, UpstreamBody, connect};
+use crate::handler::{Answering, Body, Error, Request, RequestBody, Response};
 
 /// Proxies to one upstream.
 #[derive(Clone)]
@@ -26,7 +27,7 @@ pub struct Proxy {
 
 struct Shared {
     upstream: Arc<Upstream>,
-    pool: Pool,
+    pool: Arc<Pool>,
     trusted: Arc<[IpNet]>,
     overhead: Histogram,
 }
@@ -36,7 +37,14 @@ impl Proxy {
     #[must_use]
     pub fn new(upstream: &Arc<Upstream>, trusted: Arc<[IpNet]>, overhead: Histogram) -> Self {
         let upstream = Arc::clone(upstream);
-        Self { shared: Arc::new(Shared { pool: pool(&upstream), upstream, trusted, overhead }) }
+        Self {
+            shared: Arc::new(Shared {
+                pool: Pool::new(upstream.idle_timeout),
+                upstream,
+                trusted,
+                overhead,
+            }),
+        }
     }
 }
 
@@ -56,22 +64,42 @@ impl Service<Request> for Proxy {
 impl Shared {
     async fn pass(&self, request: Request) -> Result<Response, Error> {
         let arrived = request.context.arrived;
-        let outgoing = self.outgoing(request)?;
+        let outgoing = self.outgoing(request);
         let sent = Instant::now();
         let limit = self.upstream.response_timeout;
-        let answer =
-            match timeout(limit.unwrap_or(Duration::MAX), self.pool.request(outgoing)).await {
-                Ok(answer) => answer.map_err(|problem| self.explain(&problem))?,
-                Err(_) => return Err(self.too_slow(limit)),
-            };
+        let answered = timeout(limit.unwrap_or(Duration::MAX), self.exchange(outgoing)).await;
+        let (answer, carrier) = answered.map_err(|_| self.too_slow(limit))??;
         let waited = sent.elapsed();
         let (mut head, incoming) = answer.into_parts();
         self.check(&mut head)?;
         strip_hop_by_hop(&mut head.headers);
         head.version = Version::HTTP_11;
-        let response = Response::from_parts(head, Body::upstream(incoming, limit));
+        let body = Body::upstream(UpstreamBody::new(incoming, carrier, limit));
+        let response = Response::from_parts(head, body);
         self.overhead.observe(arrived.elapsed().saturating_sub(waited).as_secs_f64());
         Ok(response)
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> Result<(http::Response<Incoming>, Carrier), Error> {
+        let mut connection = match self.pool.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let answer = connection.exchange(request).await.map_err(|failed| self.explain(&failed))?;
+        Ok((answer, Carrier::new(connection, Arc::clone(&self.pool))))
+    }
+
+    async fn connect(&self) -> Result<Box<Connection>, Error> {
+        let unreachable = |problem: String| Error::UpstreamConnect {
+            upstream: self.upstream.name.clone(),
+            problem,
+        };
+        let stream = connect::connect(&self.upstream).await;
+        let stream = stream.map_err(|problem| unreachable(problem.to_string()))?;
+        Connection::open(stream).await.map_err(|problem| unreachable(problem.to_string()))
     }
 
     /// An answer that its readers could understand differently is no answer.
@@ -86,10 +114,7 @@ impl Shared {
         }
     }
 
-    fn outgoing(
-        &self,
-        request: Request,
-    ) -> Result<http::Request<crate::handler::RequestBody>, Error> {
+    fn outgoing(&self, request: Request) -> http::Request<RequestBody> {
         let Request { mut head, body, context } = request;
         strip_hop_by_hop(&mut head.headers);
         set_host(&mut head.headers, head.uri.authority());
@@ -97,9 +122,9 @@ impl Shared {
         let host = head.headers.get(HOST).cloned();
         let is_trusted = self.trusts(&context);
         forward(&mut head.headers, context.peer, is_trusted, host);
-        head.uri = in_absolute_form(&head.uri)?;
+        head.uri = in_origin_form(&head.uri);
         head.version = Version::HTTP_11;
-        Ok(http::Request::from_parts(head, body))
+        http::Request::from_parts(head, body)
     }
 
     fn trusts(&self, context: &crate::handler::Context) -> bool {
@@ -112,32 +137,23 @@ impl Shared {
         Error::UpstreamTimeout { upstream, limit: limit.unwrap_or_default() }
     }
 
-    fn explain(&self, problem: &legacy::Error) -> Error {
+    fn explain(&self, failed: &Failed) -> Error {
         let upstream = self.upstream.name.clone();
-        let told = root(problem).to_string();
-        if problem.is_connect() {
-            return Error::UpstreamConnect { upstream, problem: told };
-        }
-        match client_side(problem) {
+        match client_side(&failed.problem) {
             Some(ours) => ours,
-            None => Error::UpstreamReset { upstream, problem: told },
+            None => Error::UpstreamReset { upstream, problem: root(&failed.problem).to_string() },
         }
     }
 }
 
-/// The pool names its connections by an authority; there is one origin behind it.
-fn in_absolute_form(uri: &Uri) -> Result<Uri, Error> {
+/// RFC 9112 section 3.2.1: an origin server gets the origin form.
+fn in_origin_form(uri: &Uri) -> Uri {
     let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(Authority::from_static("upstream"))
-        .path_and_query(path)
-        .build()
-        .map_err(|_| Error::BadRequest("the request's target cannot be passed on"))
+    Uri::from(path)
 }
 
 /// A failure of the client's own body, seen through the upstream's connection.
-fn client_side(problem: &legacy::Error) -> Option<Error> {
+fn client_side(problem: &hyper::Error) -> Option<Error> {
     let ours = chain(problem).find_map(|cause| cause.downcast_ref::<Error>())?;
     Some(match ours {
         Error::BodyTooLarge(limit) => Error::BodyTooLarge(*limit),
@@ -147,10 +163,10 @@ fn client_side(problem: &legacy::Error) -> Option<Error> {
     })
 }
 
-fn chain(problem: &legacy::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+fn chain(problem: &hyper::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(problem.source(), |&cause| cause.source())
 }
 
-fn root(problem: &legacy::Error) -> &(dyn StdError + 'static) {
+fn root(problem: &hyper::Error) -> &(dyn StdError + 'static) {
     chain(problem).last().unwrap_or(problem)
 }

@@ -1,0 +1,34 @@
+//! A limit for silence between two pieces of a body.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+/// A timer that runs only while nothing happens.
+pub struct Idle {
+    limit: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    /// `None`: silence may last.
+    #[must_use]
+    pub fn new(limit: Option<Duration>) -> Self {
+        Self { limit, timer: None }
+    }
+
+    /// Something happened.
+    pub fn rest(&mut self) {
+        self.timer = None;
+    }
+
+    /// Ready, with the limit, when nothing happened for that long.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(context).map(|()| limit)
+    }
+}

@@ -1,0 +1,100 @@
+//! One HTTP/1 connection to an upstream, driven by the request that uses it: no task of its own, so an answer costs no
+//! wake-up of another task.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use crate::handler::RequestBody;
+use crate::handler::upstream::Stream;
+
+/// A connection: nothing happens on it unless it is polled.
+pub struct Connection {
+    sender: SendRequest<RequestBody>,
+    connection: http1::Connection<TokioIo<Stream>, RequestBody>,
+    has_ended: bool,
+}
+
+/// An exchange that brought no answer.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub problem: hyper::Error,
+}
+
+impl From<TrySendError<Request<RequestBody>>> for Failed {
+    fn from(error: TrySendError<Request<RequestBody>>) -> Self {
+        Self { problem: error.into_error() }
+    }
+}
+
+impl Connection {
+    /// Over a fresh `stream`.
+    ///
+    /// # Errors
+    /// None that hyper documents.
+    pub async fn open(stream: Stream) -> Result<Box<Self>, hyper::Error> {
+        let (sender, connection) = Builder::new().handshake(TokioIo::new(stream)).await?;
+        Ok(Box::new(Self { sender, connection, has_ended: false }))
+    }
+
+    /// Sends `request` and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// The connection ended, or what came is no HTTP.
+    pub async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, Failed> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        poll_fn(|context| {
+            // Whoever polls this polls the connection, which is what brings the answer: no second wake-up is needed.
+            poll_connection(&mut self.connection, &mut self.has_ended, context);
+            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+        .map_err(Failed::from)
+    }
+
+    /// Lets bytes of bodies flow in both directions.
+    pub fn drive(&mut self, context: &mut Context<'_>) {
+        poll_connection(&mut self.connection, &mut self.has_ended, context);
+    }
+
+    /// Whether the last exchange is over, in both directions, and another may follow.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.has_ended && self.sender.is_ready()
+    }
+
+    /// Whether an idle connection is still good: the upstream may have closed it, or sent what nobody asked for.
+    pub fn is_fresh(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.is_ready()
+    }
+
+    /// After a 101: the stream, and what was read of the new protocol already.
+    #[must_use]
+    pub fn into_stream(self) -> (Stream, Bytes) {
+        let parts = self.connection.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
+    }
+}
+
+/// Its error is told to whoever waits for the answer.
+fn poll_connection(
+    connection: &mut http1::Connection<TokioIo<Stream>, RequestBody>,
+    has_ended: &mut bool,
+    context: &mut Context<'_>,
+) {
+    if !*has_ended {
+        *has_ended = connection.poll_without_shutdown(context).is_ready();
+    }
+}
