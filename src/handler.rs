@@ -18,6 +18,7 @@ pub mod arguments;
 pub mod body;
 pub mod call;
 pub mod error;
+pub mod gather;
 pub mod headers;
 pub mod idle;
 pub mod problem;
@@ -30,6 +31,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Instant;
 
+use http::HeaderValue;
 use http::request::Parts;
 
 use crate::call::{Hold, RequestId};
@@ -58,8 +60,8 @@ pub struct Request {
 pub struct Context {
     /// In logs, answers, workers.
     pub id: RequestId,
-    /// The client's address; `None` over a unix socket.
-    pub peer: Option<IpAddr>,
+    /// The client; `None` over a unix socket.
+    pub peer: Option<Peer>,
     /// When its head was complete.
     pub arrived: Instant,
     /// Why no handler is to see it.
@@ -69,9 +71,28 @@ pub struct Context {
     /// When the route's time is over.
     pub deadline: Option<Instant>,
     /// What its function is given.
-    pub input: Option<Input>,
+    pub input: Option<Box<Input>>,
     /// Its slot.
     pub slot: Option<Granted>,
+}
+
+/// A client's address.
+#[derive(Clone)]
+pub struct Peer {
+    /// IPv4 where it is that in either form.
+    pub address: IpAddr,
+    /// As headers have it: written once a connection.
+    pub text: HeaderValue,
+}
+
+impl Peer {
+    /// At `address`.
+    #[must_use]
+    pub fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let text = HeaderValue::from_str(&address.to_string());
+        Self { address, text: text.unwrap_or(HeaderValue::from_static("unknown")) }
+    }
 }
 
 /// A slot that was granted. Times are `CLOCK_MONOTONIC` nanoseconds.

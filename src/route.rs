@@ -4,5 +4,5 @@ pub mod compose;
 pub mod pattern;
 pub mod table;
 
-pub use compose::{Parts, RouteService, UNMATCHED};
+pub use compose::{Parts, Promised, RouteService, UNMATCHED};
 pub use table::{Table, Target};

@@ -1,6 +1,7 @@
 //! Accepting connections and serving them: one acceptor, several event loops, each with its own routes and pools.
 
 pub mod acceptor;
+pub mod answered;
 pub mod connection;
 pub mod event_loop;
 pub mod gate;

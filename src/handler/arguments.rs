@@ -108,7 +108,7 @@ fn request(head: &Parts, context: &Context, body: &Bytes) -> HandlerRequest {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
-        peer: context.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        peer: context.peer.as_ref().map(|peer| peer.address.to_string()).unwrap_or_default(),
         headers: head.headers.iter().map(header).collect(),
         params: context.params.iter().filter(|(_, value)| !value.contains('\0')).cloned().collect(),
         body: body.to_vec(),

@@ -70,7 +70,7 @@ fn asked(request: Request) -> Result<AskedCall, Error> {
     let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
     Ok(AskedCall {
         id: context.id,
-        input,
+        input: *input,
         arrived_ns: slot.arrived_ns,
         granted_ns: slot.granted_ns,
         deadline_ns: context.deadline.map(|at| monotonic_ns() + from_now(at)),

@@ -1,12 +1,9 @@
 //! Headers between client and upstream: what belongs to one connection stays there, who asked is told anew.
 
-use std::net::IpAddr;
-
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::uri::Authority;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -15,19 +12,17 @@ const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// What a client could say to be taken for another one, or to be routed past the rules.
-const FORGEABLE: [HeaderName; 8] = [
+/// What a client could say to be taken for another one, or to be routed past the rules; `x-forwarded-*` besides.
+const FORGEABLE: [HeaderName; 5] = [
     FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
     HeaderName::from_static("proxy"),
 ];
 
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// `Connection` first: it lists more.
+const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -37,53 +32,66 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     HTTP2_SETTINGS,
     PROXY_AUTHORIZATION,
     PROXY_AUTHENTICATE,
+    TRANSFER_ENCODING,
 ];
 
 /// Removes what belongs to one connection (RFC 9110 section 7.6.1), in either direction. The framing is hyper's own.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    for name in listed_in_connection(headers) {
+    // One pass over the few names that are there is cheaper than a look-up of each that may be.
+    let place = |name: &HeaderName| HOP_BY_HOP.iter().position(|hop| hop == name);
+    let present = headers.keys().filter_map(place).fold(0_u32, |all, place| all | 1 << place);
+    if present & 1 != 0 {
+        strip_listed(headers);
+    }
+    for (place, name) in HOP_BY_HOP.iter().enumerate() {
+        if present & 1 << place != 0 {
+            headers.remove(name);
+        }
+    }
+}
+
+/// What `Connection` lists, but never the framing nor the host.
+fn strip_listed(headers: &mut HeaderMap) {
+    let values = headers.get_all(CONNECTION).iter();
+    let tokens = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let is_usual = |token: &str| {
+        ["keep-alive", "close", "upgrade"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+    };
+    let tokens = tokens.map(str::trim).filter(|token| !is_usual(token));
+    let listed: Vec<HeaderName> = tokens.filter_map(|token| token.parse().ok()).collect();
+    for name in listed {
         if ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
-    headers.remove(TRANSFER_ENCODING);
-}
-
-fn listed_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(CONNECTION).iter();
-    let tokens = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    tokens.filter_map(|token| token.trim().parse().ok()).collect()
 }
 
 /// Tells the upstream who asked: `X-Forwarded-For`, `-Proto`, `-Host`. What the client says of itself goes on only
 /// when it is trusted; then its own address is added to the list.
-pub fn forward(
-    headers: &mut HeaderMap,
-    peer: Option<IpAddr>,
-    is_trusted: bool,
-    host: Option<HeaderValue>,
-) {
-    let client = peer.and_then(|peer| HeaderValue::from_str(&peer.to_canonical().to_string()).ok());
+pub fn forward(headers: &mut HeaderMap, peer: Option<&HeaderValue>, is_trusted: bool) {
     if !is_trusted {
-        let is_forgeable = |name: &&HeaderName| {
-            FORGEABLE.contains(name) || name.as_str().starts_with("x-forwarded-")
-        };
-        let forged: Vec<HeaderName> = headers.keys().filter(is_forgeable).cloned().collect();
-        for name in forged {
-            headers.remove(name);
-        }
+        strip_forged(headers);
     }
-    if let Some(client) = client {
-        headers.append(X_FORWARDED_FOR, client);
+    if let Some(peer) = peer {
+        headers.append(X_FORWARDED_FOR, peer.clone());
     }
-    if !headers.contains_key(X_FORWARDED_PROTO) {
+    let has = |headers: &HeaderMap, name| is_trusted && headers.contains_key(name);
+    if !has(headers, X_FORWARDED_PROTO) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
-    if let (Some(host), false) = (host, headers.contains_key(X_FORWARDED_HOST)) {
+    if !has(headers, X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
         headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+fn strip_forged(headers: &mut HeaderMap) {
+    let is_forgeable =
+        |name: &&HeaderName| FORGEABLE.contains(name) || name.as_str().starts_with("x-forwarded-");
+    let forged: Vec<HeaderName> = headers.keys().filter(is_forgeable).cloned().collect();
+    for name in forged {
+        headers.remove(name);
     }
 }
 
@@ -111,13 +119,6 @@ pub fn settle_framing(headers: &mut HeaderMap) -> bool {
     }
 }
 
-/// Makes `Host` what the client asked for: HTTP/2 has it in `:authority` (RFC 9113 section 8.3.1).
-pub fn set_host(headers: &mut HeaderMap, authority: Option<&Authority>) {
-    if let Some(host) = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
-        headers.insert(HOST, host);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +139,7 @@ mod tests {
         let mut headers = map(&[
             ("connection", "close, X-Secret , host"),
             ("x-secret", "1"),
+            ("keep-alive", "5"),
             ("host", "a"),
             ("te", "trailers"),
             ("upgrade", "h2c"),
@@ -150,19 +152,21 @@ mod tests {
     #[test]
     fn a_stranger_cannot_say_who_it_is() {
         let forged = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6")];
-        let peer = Some("10.0.0.1".parse().unwrap());
+        let peer = Some(&HeaderValue::from_static("10.0.0.1"));
         let mut headers = map(&forged);
-        forward(&mut headers, peer, false, Some(HeaderValue::from_static("h")));
+        headers.insert(HOST, HeaderValue::from_static("h"));
+        forward(&mut headers, peer, false);
         assert_eq!(
             headers,
             map(&[
+                ("host", "h"),
                 ("x-forwarded-for", "10.0.0.1"),
                 ("x-forwarded-proto", "http"),
                 ("x-forwarded-host", "h")
             ])
         );
         let mut headers = map(&forged);
-        forward(&mut headers, peer, true, None);
+        forward(&mut headers, peer, true);
         let list: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
         assert_eq!(list, ["6.6.6.6", "10.0.0.1"]);
     }

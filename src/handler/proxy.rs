@@ -4,7 +4,6 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{Uri, Version};
 use hyper::body::Incoming;
@@ -14,10 +13,10 @@ use tokio::time::timeout;
 use tower::Service;
 
 use crate::config::Upstream;
-use crate::handler::headers::{forward, join_cookies, set_host, settle_framing, strip_hop_by_hop};
+use crate::handler::headers::{forward, join_cookies, settle_framing, strip_hop_by_hop};
 use crate::handler::upstream::http1::{Connection, Failed};
 use crate::handler::upstream::{Carrier, Pool, UpstreamBody, connect};
-use crate::handler::{Answering, Body, Error, Request, RequestBody, Response};
+use crate::handler::{Answering, Body, Error, Peer, Request, RequestBody, Response};
 
 /// Proxies to one upstream.
 #[derive(Clone)]
@@ -117,19 +116,19 @@ impl Shared {
     fn outgoing(&self, request: Request) -> http::Request<RequestBody> {
         let Request { mut head, body, context } = request;
         strip_hop_by_hop(&mut head.headers);
-        set_host(&mut head.headers, head.uri.authority());
-        join_cookies(&mut head.headers);
-        let host = head.headers.get(HOST).cloned();
-        let is_trusted = self.trusts(&context);
-        forward(&mut head.headers, context.peer, is_trusted, host);
+        if head.version == Version::HTTP_2 {
+            join_cookies(&mut head.headers);
+        }
+        let peer = context.peer.as_ref();
+        let is_trusted = peer.is_some_and(|peer| self.trusts(peer));
+        forward(&mut head.headers, peer.map(|peer| &peer.text), is_trusted);
         head.uri = in_origin_form(&head.uri);
         head.version = Version::HTTP_11;
         http::Request::from_parts(head, body)
     }
 
-    fn trusts(&self, context: &crate::handler::Context) -> bool {
-        let contains = |peer| self.trusted.iter().any(|net| net.contains(&peer));
-        context.peer.is_some_and(|peer| contains(peer.to_canonical()))
+    fn trusts(&self, peer: &Peer) -> bool {
+        self.trusted.iter().any(|net| net.contains(&peer.address))
     }
 
     fn too_slow(&self, limit: Option<Duration>) -> Error {

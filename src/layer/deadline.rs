@@ -1,12 +1,16 @@
 //! The route's time limit: from the request's head to the answer's head.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::timeout_at;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
 use crate::handler::always_ready;
-use crate::handler::{Answering, Error, Request, Response};
+use crate::handler::{Error, Request, Response};
 
 /// Ends what takes longer than the route allows.
 #[derive(Clone)]
@@ -26,24 +30,52 @@ impl<S> Deadline<S> {
 impl<S> Service<Request> for Deadline<S>
 where
     S: Service<Request, Response = Response, Error = Error>,
-    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = Error;
-    type Future = Answering;
+    type Future = Limited<S::Future>;
 
     always_ready!();
 
-    fn call(&mut self, mut request: Request) -> Answering {
-        let Some(limit) = self.limit else { return Box::pin(self.inner.call(request)) };
-        let deadline = request.context.arrived + limit;
-        request.context.deadline = Some(deadline);
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            match timeout_at(deadline.into(), answer).await {
-                Ok(answer) => answer,
-                Err(_) => Err(Error::Timeout(limit)),
-            }
-        })
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let deadline = self.limit.map(|limit| request.context.arrived + limit);
+        request.context.deadline = deadline;
+        Limited {
+            answer: self.inner.call(request),
+            limit: self.limit.unwrap_or_default(),
+            deadline: deadline.map(Instant::from_std),
+            timer: None,
+        }
+    }
+}
+
+pin_project! {
+    /// An answer within its time.
+    pub struct Limited<F> {
+        #[pin]
+        answer: F,
+        limit: Duration,
+        deadline: Option<Instant>,
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Error>>> Future for Limited<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(answer) = this.answer.poll(context) {
+            return Poll::Ready(answer);
+        }
+        // What is answered at once needs no timer.
+        if let Some(deadline) = this.deadline.take() {
+            this.timer.set(Some(sleep_until(deadline)));
+        }
+        match this.timer.as_pin_mut().map(|timer| timer.poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(Error::Timeout(*this.limit))),
+            _ => Poll::Pending,
+        }
     }
 }

@@ -49,7 +49,7 @@ where
                 false => Bytes::new(),
             };
             let input = input(&function.entry, &request.head, &request.context, body)?;
-            request.context.input = Some(input);
+            request.context.input = Some(Box::new(input));
             inner.call(request).await
         })
     }

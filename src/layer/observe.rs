@@ -1,13 +1,15 @@
 //! Counts and times each request of a route, makes an answer of each error, and sees how each answer ends.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::Method;
+use pin_project_lite::pin_project;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use tower::Service;
 
@@ -36,31 +38,47 @@ impl<S> Observe<S> {
 impl<S> Service<Request> for Observe<S>
 where
     S: Service<Request, Response = Response, Error = Error>,
-    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Observed<S::Future>;
 
     always_ready!();
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let mut seen = Box::new(Seen::new(Arc::clone(&self.route), &request));
-        if let Some(error) = request.context.refusal.take() {
-            let response = seen.refused(&error).map(|body| body.observed(seen));
-            return Box::pin(ready(Ok(response)));
-        }
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let response = match answer.await {
-                Ok(response) => {
-                    seen.answered(response.status().as_u16());
-                    response
-                }
-                Err(error) => seen.refused(&error),
-            };
-            Ok(response.map(|body| body.observed(seen)))
-        })
+        let seen = Box::new(Seen::new(Arc::clone(&self.route), &request));
+        let refusal = request.context.refusal.take();
+        let answer = match &refusal {
+            Some(_) => None,
+            None => Some(self.inner.call(request)),
+        };
+        Observed { answer, refusal, seen: Some(seen) }
+    }
+}
+
+pin_project! {
+    /// An answer that is counted when it comes, and again when it ends.
+    pub struct Observed<F> {
+        #[pin]
+        answer: Option<F>,
+        refusal: Option<Error>,
+        seen: Option<Box<Seen>>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Error>>> Future for Observed<F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = match (this.answer.as_pin_mut(), this.refusal.take()) {
+            (Some(answer), _) => ready!(answer.poll(context)),
+            (None, refusal) => Err(refusal.unwrap_or(Error::Internal("polled after its end"))),
+        };
+        Poll::Ready(Ok(match this.seen.take() {
+            Some(seen) => seen.settle(answer),
+            None => problem::response(&Error::Internal("polled after its end"), RequestId::next()),
+        }))
     }
 }
 
@@ -121,7 +139,7 @@ impl RouteMeters {
 }
 
 /// One request, from its head to the end of its answer.
-struct Seen {
+pub struct Seen {
     route: Arc<RouteMeters>,
     id: RequestId,
     peer: Option<IpAddr>,
@@ -142,7 +160,7 @@ impl Seen {
         };
         Self {
             id: request.context.id,
-            peer: request.context.peer,
+            peer: request.context.peer.as_ref().map(|peer| peer.address),
             method: request.head.method.clone(),
             path,
             arrived: request.context.arrived,
@@ -151,6 +169,17 @@ impl Seen {
             is_over: false,
             route,
         }
+    }
+
+    fn settle(mut self: Box<Self>, answer: Result<Response, Error>) -> Response {
+        let response = match answer {
+            Ok(response) => {
+                self.answered(response.status().as_u16());
+                response
+            }
+            Err(error) => self.refused(&error),
+        };
+        response.map(|body| body.observed(self))
     }
 
     fn refused(&mut self, error: &Error) -> Response {

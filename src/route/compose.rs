@@ -27,8 +27,11 @@ pub type RouteService = Arc<dyn Answers>;
 /// A service whose type is forgotten.
 pub trait Answers: Send + Sync {
     /// Answers a request; there is always an answer.
-    fn answer(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+    fn answer(&self, request: Request) -> Promised;
 }
+
+/// An answer that is being made.
+pub type Promised = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 impl<S> Answers for S
 where
@@ -38,7 +41,7 @@ where
         + Sync,
     S::Future: Send + 'static,
 {
-    fn answer(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    fn answer(&self, request: Request) -> Promised {
         let answer = self.clone().call(request);
         Box::pin(async move {
             match answer.await {

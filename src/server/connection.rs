@@ -1,13 +1,12 @@
 //! One client connection: HTTP/1.1 or HTTP/2 by its first bytes, each request to its route.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, HOST};
+use http::Version;
+use http::header::HOST;
 use http::request::Parts as Head;
-use http::{HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -20,17 +19,17 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::call::RequestId;
 use crate::config::Config;
 use crate::handler::arguments::decoded;
-use crate::handler::{Context, Error, Request, RequestBody, Response, problem};
+use crate::handler::{Context, Error, Peer, Request, RequestBody};
 use crate::listen::Stream;
-use crate::route::{RouteService, Table, Target, UNMATCHED};
+use crate::route::{Promised, RouteService, Table, Target, UNMATCHED};
 use crate::server::Shared;
+use crate::server::answered::Answered;
 use crate::server::gate::head;
 use crate::server::gated::{self, Gated};
 use crate::server::graceful::Watcher;
-use crate::server::guard::guard;
 use crate::server::hygiene::{self, path::unslashed};
 use crate::server::pace::Limits;
-use crate::server::paced::{Clock, Meters, Occupying, Paced};
+use crate::server::paced::{Busy, Clock, Meters, Paced};
 use crate::server::protocol::Protocol;
 use crate::telemetry::Metrics;
 
@@ -134,21 +133,14 @@ impl Router {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let peer = peer.map(Peer::new);
         let clock = Clock::new(Limits::of(&self.config.server));
         let (open, closed) = oneshot::channel();
         let mut stream = Paced::new(stream, clock.clone(), self.late.clone(), open);
         let Ok(first) = Protocol::of(&mut stream).await else { return };
         let service = service_fn(|request: http::Request<Incoming>| {
             let busy = clock.request(request.version() == Version::HTTP_2);
-            let answer = Arc::clone(self).answer(request, peer);
-            let clock = clock.clone();
-            async move {
-                let answer = answer.await;
-                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    clock.becomes_tunnel();
-                }
-                Ok::<_, Infallible>(answer.map(|body| Occupying::new(body, busy)))
-            }
+            self.answer(request, peer.clone(), busy)
         });
         let served = match first {
             Protocol::Http1(read) => {
@@ -186,36 +178,25 @@ impl Router {
         tracing::warn!("a connection could not be served: {problem}");
     }
 
-    async fn answer(
-        self: Arc<Self>,
-        request: http::Request<Incoming>,
-        peer: Option<IpAddr>,
-    ) -> Response {
+    fn answer(&self, request: http::Request<Incoming>, peer: Option<Peer>, busy: Busy) -> Answered {
         let (mut head, body) = request.into_parts();
         let id = RequestId::next();
-        let fault = hygiene::mend(&mut head, self.config.server.max_body_size).err();
-        let must_close = fault.is_some() && head.version < Version::HTTP_2;
         let server = &self.config.server;
+        let fault = hygiene::mend(&mut head, server.max_body_size).err();
+        let must_close = fault.is_some() && head.version < Version::HTTP_2;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
-        let answer =
-            guard(self.dispatch(Request { head, body, context: at(peer, id, fault) })).await;
-        let panicked =
-            |_| problem::response(&Error::Internal("this request's handler panicked"), id);
-        let mut answer = answer.unwrap_or_else(panicked);
-        if must_close {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        answer
+        let request = Request { head, body, context: at(peer, id, fault) };
+        Answered::new(id, must_close, busy, || self.dispatch(request))
     }
 
-    async fn dispatch(&self, mut request: Request) -> Response {
+    fn dispatch(&self, mut request: Request) -> Promised {
         let (service, params) = match &request.context.refusal {
             None | Some(Error::BodyTooLarge(_)) => self.find(&request.head),
             // Its host or its path mean nothing: no route can be named.
             Some(_) => (&self.unmatched, Vec::new()),
         };
         request.context.params = params;
-        service.answer(request).await
+        service.answer(request)
     }
 
     fn find(&self, head: &Head) -> (&RouteService, Vec<(String, String)>) {
@@ -239,7 +220,7 @@ impl Router {
 }
 
 /// What is known of a request when its head has come.
-fn at(peer: Option<IpAddr>, id: RequestId, refusal: Option<Error>) -> Context {
+fn at(peer: Option<Peer>, id: RequestId, refusal: Option<Error>) -> Context {
     Context {
         id,
         peer,

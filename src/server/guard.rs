@@ -1,35 +1,26 @@
 //! A panic costs the request it happened in, nothing else.
 
-use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
-/// The future panicked; the panic's message went to standard error.
+/// The panic's message went to standard error.
 #[derive(Debug)]
 pub struct Panicked;
 
-/// Runs `future` to its end, or to its panic; it is never polled again then.
+/// Runs `step`. After a panic, what it worked on must not be used again.
 ///
 /// # Errors
 /// [`Panicked`].
-pub async fn guard<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(_) => Poll::Ready(Err(Panicked)),
-    })
-    .await
+pub fn guard<T>(step: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(step)).map_err(|_| Panicked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_panic_is_an_error() {
-        assert_eq!(guard(async { 7 }).await.unwrap(), 7);
-        let lost: Result<(), Panicked> = guard(async { panic!("for this test") }).await;
-        assert!(lost.is_err());
+    #[test]
+    fn a_panic_is_an_error() {
+        assert_eq!(guard(|| 7).unwrap(), 7);
+        assert!(guard(|| -> () { panic!("for this test") }).is_err());
     }
 }

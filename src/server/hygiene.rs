@@ -20,10 +20,23 @@ use crate::handler::Error;
 pub fn mend(head: &mut Head, max_body_size: Option<u64>) -> Result<(), Error> {
     method(&head.method)?;
     target(head)?;
-    host(head)?;
-    framing(head, max_body_size)?;
-    expectation(&mut head.headers)?;
-    drop_ambiguous_names(&mut head.headers);
+    let found = Found::of(&head.headers);
+    let host = host(&found, &head.uri, head.version)?;
+    framing(&found, max_body_size)?;
+    // RFC 9110 section 10.1.1. hyper sends the 100 when the body is first read.
+    if found.has_other_expectation {
+        return Err(Error::ExpectationRefused);
+    }
+    let Found { expects, has_ambiguous_name, .. } = found;
+    if let Some(host) = host {
+        head.headers.insert(HOST, host);
+    }
+    if expects {
+        head.headers.remove(EXPECT);
+    }
+    if has_ambiguous_name {
+        drop_ambiguous_names(&mut head.headers);
+    }
     canonical_path(&mut head.uri)
 }
 
@@ -52,67 +65,89 @@ fn target(head: &Head) -> Result<(), Error> {
     }
 }
 
-/// RFC 9112 section 3.2, RFC 9113 section 8.3.1: afterwards there is at most one `Host`, and it is what was asked for.
-fn host(head: &mut Head) -> Result<(), Error> {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    let (first, second) = (hosts.next(), hosts.next());
-    match (head.version, first, second) {
-        (_, _, Some(_)) => return Err(Error::BadRequest("more than one Host header")),
-        (Version::HTTP_11, None, _) => return Err(Error::BadRequest("no Host header")),
+/// What the rules look at, found in one pass over the headers.
+#[derive(Default)]
+struct Found<'a> {
+    host: Option<&'a HeaderValue>,
+    coding: Option<&'a HeaderValue>,
+    length: Option<&'a HeaderValue>,
+    has_two_hosts: bool,
+    has_two_codings: bool,
+    expects: bool,
+    has_other_expectation: bool,
+    has_ambiguous_name: bool,
+}
+
+impl<'a> Found<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            if *name == HOST {
+                found.has_two_hosts |= found.host.replace(value).is_some();
+            } else if *name == CONTENT_LENGTH {
+                found.length = Some(value);
+            } else if *name == TRANSFER_ENCODING {
+                found.has_two_codings |= found.coding.replace(value).is_some();
+            } else if *name == EXPECT {
+                found.expects = true;
+                found.has_other_expectation |=
+                    !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            } else {
+                found.has_ambiguous_name |= is_ambiguous(name);
+            }
+        }
+        found
+    }
+}
+
+/// `a_b` and `a-b` are one name to CGI and WSGI: the former could stand in for a header that the proxy vouches for.
+fn is_ambiguous(name: &HeaderName) -> bool {
+    name.as_str().contains('_')
+}
+
+/// RFC 9112 section 3.2, RFC 9113 section 8.3.1: what is to be the one `Host`, where the header is not that already.
+fn host(found: &Found<'_>, uri: &Uri, version: Version) -> Result<Option<HeaderValue>, Error> {
+    match (version, found.host) {
+        _ if found.has_two_hosts => return Err(Error::BadRequest("more than one Host header")),
+        (Version::HTTP_11, None) => return Err(Error::BadRequest("no Host header")),
         _ => {}
     }
-    if first.is_some_and(|host| !host::is_valid(host.as_bytes())) {
+    if found.host.is_some_and(|host| !host::is_valid(host.as_bytes())) {
         return Err(Error::BadRequest("the Host header is no host"));
     }
-    let Some(authority) = head.uri.authority() else { return Ok(()) };
-    if !host::is_valid(authority.as_str().as_bytes()) {
+    let Some(authority) = uri.authority().map(|authority| authority.as_str().as_bytes()) else {
+        return Ok(None);
+    };
+    if !host::is_valid(authority) {
         return Err(Error::BadRequest("the target's authority is no host"));
     }
-    let differs = first
-        .is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
-    if differs && head.version >= Version::HTTP_2 {
+    let differs = found.host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority));
+    if differs && version >= Version::HTTP_2 {
         return Err(Error::BadRequest("the host header is not :authority"));
     }
-    if let Ok(authority) = HeaderValue::from_str(authority.as_str()) {
-        head.headers.insert(HOST, authority);
-    }
-    Ok(())
+    Ok(HeaderValue::from_bytes(authority).ok())
 }
 
 /// `Transfer-Encoding` is exactly one `chunked`, or is not there (RFC 9112 section 6.1).
-fn framing(head: &Head, max_body_size: Option<u64>) -> Result<(), Error> {
-    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => {}
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            if head.headers.contains_key(CONTENT_LENGTH) {
-                return Err(Error::BadRequest("both Content-Length and Transfer-Encoding"));
-            }
+fn framing(found: &Found<'_>, max_body_size: Option<u64>) -> Result<(), Error> {
+    if let Some(coding) = found.coding {
+        if found.has_two_codings || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(Error::CodingRefused);
         }
-        _ => return Err(Error::CodingRefused),
+        if found.length.is_some() {
+            return Err(Error::BadRequest("both Content-Length and Transfer-Encoding"));
+        }
     }
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse::<u64>().ok());
+    let length = found.length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     match (length, max_body_size) {
         (Some(length), Some(limit)) if length > limit => Err(Error::BodyTooLarge(limit)),
         _ => Ok(()),
     }
 }
 
-/// RFC 9110 section 10.1.1. hyper sends the 100 when the body is first read.
-fn expectation(headers: &mut HeaderMap) -> Result<(), Error> {
-    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if !headers.get_all(EXPECT).iter().all(known) {
-        return Err(Error::ExpectationRefused);
-    }
-    headers.remove(EXPECT);
-    Ok(())
-}
-
-/// `a_b` and `a-b` are one name to CGI and WSGI: the former could stand in for a header that the proxy vouches for.
 fn drop_ambiguous_names(headers: &mut HeaderMap) {
-    let is_ambiguous = |name: &&HeaderName| name.as_str().contains('_');
-    let ambiguous: Vec<HeaderName> = headers.keys().filter(is_ambiguous).cloned().collect();
+    let names = headers.keys().filter(|name| is_ambiguous(name));
+    let ambiguous: Vec<HeaderName> = names.cloned().collect();
     for name in ambiguous {
         headers.remove(name);
     }

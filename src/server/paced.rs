@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::call::RequestId;
 use crate::handler::body::Cut;
+use crate::handler::gather::poll_write_slices;
 use crate::handler::{Body, Error, problem};
 use crate::server::pace::{Late, Limits, Pace};
 use crate::telemetry::Metrics;
@@ -55,12 +56,7 @@ impl Clock {
         self.pace().is_busy()
     }
 
-    /// The answer was 101: from now on nothing here is HTTP.
-    pub fn becomes_tunnel(&self) {
-        self.0.is_tunnel.store(true, Ordering::Relaxed);
-    }
-
-    /// As [`Clock::becomes_tunnel`] said.
+    /// As [`Busy::becomes_tunnel`] said.
     #[must_use]
     pub fn is_tunnel(&self) -> bool {
         self.0.is_tunnel.load(Ordering::Relaxed)
@@ -84,6 +80,13 @@ impl Clock {
 
 /// A request on a connection.
 pub struct Busy(Clock);
+
+impl Busy {
+    /// The answer is 101: from now on nothing on this connection is HTTP.
+    pub fn becomes_tunnel(&self) {
+        self.0.0.is_tunnel.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -210,7 +213,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
+        let sent = ready!(poll_write_slices(&mut self.stream, context, slices));
         self.clock.pace().sent(Instant::now);
         Poll::Ready(sent)
     }
@@ -236,13 +239,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 /// An answer's body that keeps its connection busy until it ends.
 pub struct Occupying {
     body: Body,
-    _busy: Busy,
+    _busy: Option<Busy>,
 }
 
 impl Occupying {
-    /// `body`, on the connection of `busy`.
+    /// `body`, while `busy` is held.
     #[must_use]
-    pub fn new(body: Body, busy: Busy) -> Self {
+    pub fn new(body: Body, busy: Option<Busy>) -> Self {
         Self { body, _busy: busy }
     }
 }

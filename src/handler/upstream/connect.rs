@@ -10,6 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::config::{Origin, Upstream};
+use crate::handler::gather::poll_write_slices;
 
 /// Connects, within the upstream's `connect_timeout`.
 ///
@@ -75,7 +76,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(context, slices))
+        on_stream!(self, stream => poll_write_slices(stream, context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {

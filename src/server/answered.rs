@@ -1,0 +1,62 @@
+//! The answer to one request while it is made: what hyper polls. Small, since hyper moves it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
+
+use crate::call::RequestId;
+use crate::handler::{Error, Response, problem};
+use crate::route::Promised;
+use crate::server::guard::{Panicked, guard};
+use crate::server::paced::{Busy, Occupying};
+
+/// An answer on its way, and what its connection must know of it.
+pub struct Answered {
+    promised: Option<Promised>,
+    id: RequestId,
+    must_close: bool,
+    busy: Option<Busy>,
+}
+
+impl Answered {
+    /// `begin` starts making the answer; a panic in it, now or later, costs this request alone. `must_close`: the
+    /// connection ends with it.
+    pub fn new(
+        id: RequestId,
+        must_close: bool,
+        busy: Busy,
+        begin: impl FnOnce() -> Promised,
+    ) -> Self {
+        Self { promised: guard(begin).ok(), id, must_close, busy: Some(busy) }
+    }
+
+    fn poll_promised(&mut self, context: &mut Context<'_>) -> Poll<Response> {
+        let polled = match &mut self.promised {
+            Some(promised) => guard(|| promised.as_mut().poll(context)),
+            None => Err(Panicked),
+        };
+        let panicked = Error::Internal("this request's handler panicked");
+        polled.unwrap_or_else(|_| Poll::Ready(problem::response(&panicked, self.id)))
+    }
+}
+
+impl Future for Answered {
+    type Output = Result<http::Response<Occupying>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(self.poll_promised(context));
+        self.promised = None;
+        if self.must_close {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let busy = self.busy.take();
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) = (answer.status(), &busy) {
+            busy.becomes_tunnel();
+        }
+        Poll::Ready(Ok(answer.map(|body| Occupying::new(body, busy))))
+    }
+}
