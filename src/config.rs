@@ -110,6 +110,8 @@ pub struct Upstream {
     pub response_timeout: Option<Duration>,
     /// An idle pooled connection is dropped after this.
     pub idle_timeout: Option<Duration>,
+    /// A WebSocket on which neither side says anything for so long is ended.
+    pub tunnel_timeout: Option<Duration>,
 }
 
 /// Where an upstream listens.

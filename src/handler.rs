@@ -24,6 +24,7 @@ pub mod idle;
 pub mod problem;
 pub mod proxy;
 pub mod respond;
+pub mod upgrade;
 pub mod upstream;
 
 use std::future::Future;

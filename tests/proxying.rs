@@ -1,5 +1,6 @@
 //! From a client to an answer, and the same at an upstream: what passes, what is rewritten, what is refused.
 
+mod again;
 mod bodies;
 mod counted;
 mod heads;
@@ -7,6 +8,7 @@ mod http2;
 mod limits;
 mod respond;
 mod upstreams;
+mod websocket;
 
 use std::fmt::Debug;
 

@@ -96,6 +96,8 @@ mirror! {
         "response_timeout" response_timeout: Off<Duration> = "\"60s\"";
         /// How long a pooled connection may be idle: keep it below the app's own keep-alive time.
         "idle_timeout" idle_timeout: Off<Duration> = "\"4s\"";
+        /// How long a WebSocket may be silent in both directions.
+        "tunnel_timeout" tunnel_timeout: Off<Duration> = "\"1h\"";
     }
 
     /// A function of a C library.

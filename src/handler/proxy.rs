@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
-use http::{Uri, Version};
+use http::{StatusCode, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus::Histogram;
@@ -14,7 +15,8 @@ use tower::Service;
 
 use crate::config::Upstream;
 use crate::handler::headers::{forward, join_cookies, settle_framing, strip_hop_by_hop};
-use crate::handler::upstream::http1::{Connection, Failed};
+use crate::handler::upgrade::{self, Upgrade};
+use crate::handler::upstream::http1::Connection;
 use crate::handler::upstream::{Carrier, Pool, UpstreamBody, connect};
 use crate::handler::{Answering, Body, Error, Peer, Request, RequestBody, Response};
 
@@ -61,34 +63,80 @@ impl Service<Request> for Proxy {
 }
 
 impl Shared {
-    async fn pass(&self, request: Request) -> Result<Response, Error> {
+    async fn pass(&self, mut request: Request) -> Result<Response, Error> {
         let arrived = request.context.arrived;
-        let outgoing = self.outgoing(request);
+        let upgrade = Upgrade::asked_by(&mut request.head);
+        let mut outgoing = self.outgoing(request);
+        if upgrade.is_some() {
+            upgrade::mark(outgoing.headers_mut());
+        }
         let sent = Instant::now();
         let limit = self.upstream.response_timeout;
         let answered = timeout(limit.unwrap_or(Duration::MAX), self.exchange(outgoing)).await;
         let (answer, carrier) = answered.map_err(|_| self.too_slow(limit))??;
         let waited = sent.elapsed();
         let (mut head, incoming) = answer.into_parts();
-        self.check(&mut head)?;
-        strip_hop_by_hop(&mut head.headers);
+        let body = match upgrade {
+            Some(upgrade) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                self.switch(&mut head, upgrade, carrier)?;
+                Body::empty()
+            }
+            _ => {
+                self.check(&mut head)?;
+                strip_hop_by_hop(&mut head.headers);
+                Body::upstream(UpstreamBody::new(incoming, carrier, limit))
+            }
+        };
         head.version = Version::HTTP_11;
-        let body = Body::upstream(UpstreamBody::new(incoming, carrier, limit));
-        let response = Response::from_parts(head, body);
         self.overhead.observe(arrived.elapsed().saturating_sub(waited).as_secs_f64());
-        Ok(response)
+        Ok(Response::from_parts(head, body))
     }
 
+    /// Over a connection of the pool, or a fresh one; a pooled one that fails may have been closed in the same moment,
+    /// which a fresh one tells.
     async fn exchange(
         &self,
         request: http::Request<RequestBody>,
     ) -> Result<(http::Response<Incoming>, Carrier), Error> {
-        let mut connection = match self.pool.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
+        let (mut connection, request) = match self.pool.take() {
+            None => (self.connect().await?, request),
+            Some(mut pooled) => {
+                let again = repeatable(&request);
+                match (pooled.exchange(request).await, again) {
+                    (Ok(answer), _) => return Ok((answer, self.carrier(pooled))),
+                    (Err(problem), Some(again)) if !problem.is_parse() => {
+                        (self.connect().await?, again)
+                    }
+                    (Err(problem), _) => return Err(self.explain(&problem)),
+                }
+            }
         };
-        let answer = connection.exchange(request).await.map_err(|failed| self.explain(&failed))?;
-        Ok((answer, Carrier::new(connection, Arc::clone(&self.pool))))
+        match connection.exchange(request).await {
+            Ok(answer) => Ok((answer, self.carrier(connection))),
+            Err(problem) => Err(self.explain(&problem)),
+        }
+    }
+
+    fn carrier(&self, connection: Box<Connection>) -> Carrier {
+        Carrier::new(connection, Arc::clone(&self.pool))
+    }
+
+    /// From here on the connection is the client's and the upstream's own.
+    fn switch(
+        &self,
+        head: &mut http::response::Parts,
+        upgrade: Upgrade,
+        carrier: Carrier,
+    ) -> Result<(), Error> {
+        if !Upgrade::is_granted_by(&head.headers) {
+            let problem = "it switched to a protocol that nobody asked for".to_owned();
+            return Err(Error::UpstreamReset { upstream: self.upstream.name.clone(), problem });
+        }
+        strip_hop_by_hop(&mut head.headers);
+        upgrade::mark(&mut head.headers);
+        let (stream, read) = carrier.into_connection().into_stream();
+        tokio::spawn(upgrade.tunnel(stream, read, self.upstream.tunnel_timeout, ()));
+        Ok(())
     }
 
     async fn connect(&self) -> Result<Box<Connection>, Error> {
@@ -136,13 +184,25 @@ impl Shared {
         Error::UpstreamTimeout { upstream, limit: limit.unwrap_or_default() }
     }
 
-    fn explain(&self, failed: &Failed) -> Error {
+    fn explain(&self, problem: &hyper::Error) -> Error {
         let upstream = self.upstream.name.clone();
-        match client_side(&failed.problem) {
+        match client_side(problem) {
             Some(ours) => ours,
-            None => Error::UpstreamReset { upstream, problem: root(&failed.problem).to_string() },
+            None => Error::UpstreamReset { upstream, problem: root(problem).to_string() },
         }
     }
+}
+
+/// The same request once more, where that does no harm (RFC 9110 section 9.2.2) and nothing of it was used up.
+fn repeatable(request: &http::Request<RequestBody>) -> Option<http::Request<RequestBody>> {
+    let is_repeatable = request.method().is_idempotent() && request.body().is_end_stream();
+    is_repeatable.then(|| {
+        let mut again = http::Request::new(RequestBody::empty());
+        again.method_mut().clone_from(request.method());
+        again.uri_mut().clone_from(request.uri());
+        again.headers_mut().clone_from(request.headers());
+        again
+    })
 }
 
 /// RFC 9112 section 3.2.1: an origin server gets the origin form.

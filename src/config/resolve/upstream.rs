@@ -53,6 +53,7 @@ fn upstream(name: String, origin: Origin, raw: &raw::Upstream) -> Upstream {
         connect_timeout: time(&raw.connect_timeout, 5),
         response_timeout: time(&raw.response_timeout, 60),
         idle_timeout: time(&raw.idle_timeout, 4),
+        tunnel_timeout: time(&raw.tunnel_timeout, 60 * 60),
     }
 }
 

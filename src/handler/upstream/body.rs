@@ -34,6 +34,12 @@ impl Carrier {
         Self { connection, pool }
     }
 
+    /// The connection itself: it carries no HTTP any more.
+    #[must_use]
+    pub fn into_connection(self) -> Connection {
+        *self.connection
+    }
+
     /// Gives the connection back if its exchange is over.
     fn release(self) -> Option<Self> {
         if !self.connection.is_ready() {

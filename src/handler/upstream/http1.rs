@@ -22,19 +22,6 @@ pub struct Connection {
     has_ended: bool,
 }
 
-/// An exchange that brought no answer.
-#[derive(Debug)]
-pub struct Failed {
-    /// Why.
-    pub problem: hyper::Error,
-}
-
-impl From<TrySendError<Request<RequestBody>>> for Failed {
-    fn from(error: TrySendError<Request<RequestBody>>) -> Self {
-        Self { problem: error.into_error() }
-    }
-}
-
 impl Connection {
     /// Over a fresh `stream`.
     ///
@@ -52,7 +39,7 @@ impl Connection {
     pub async fn exchange(
         &mut self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Failed> {
+    ) -> Result<Response<Incoming>, hyper::Error> {
         let mut answer = pin!(self.sender.try_send_request(request));
         poll_fn(|context| {
             // Whoever polls this polls the connection, which is what brings the answer: no second wake-up is needed.
@@ -60,7 +47,7 @@ impl Connection {
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
-        .map_err(Failed::from)
+        .map_err(TrySendError::into_error)
     }
 
     /// Lets bytes of bodies flow in both directions.
