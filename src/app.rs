@@ -38,6 +38,11 @@ impl AppError {
         }
     }
 
+    /// Of anything that says what is wrong with the settings.
+    pub fn config(problem: impl std::fmt::Display) -> Self {
+        AppError::Config(problem.to_string())
+    }
+
     /// Of anything that says what is wrong.
     pub fn runtime(problem: impl std::fmt::Display) -> Self {
         AppError::Runtime(problem.to_string())

@@ -9,6 +9,7 @@ mod report;
 mod resolve;
 mod size;
 mod source;
+pub mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use load::{load, parse};
 pub use raw::{Key, keys};
 pub use report::{Problem, Report, Span};
 pub use source::Environment;
+pub use upstream::{Origin, Upstream};
 
 /// A whole configuration file.
 #[derive(Debug)]
@@ -95,37 +97,6 @@ pub struct Admin {
     pub address: Address,
     /// The address was not written in the file: when it is taken, a free port will do.
     pub is_default: bool,
-}
-
-/// An app that requests are proxied to.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// Its configured name (the metric label).
-    pub name: String,
-    /// Where it listens.
-    pub origin: Origin,
-    /// Of one connect.
-    pub connect_timeout: Option<Duration>,
-    /// From the request sent to the response's head.
-    pub response_timeout: Option<Duration>,
-    /// An idle pooled connection is dropped after this.
-    pub idle_timeout: Option<Duration>,
-    /// A WebSocket on which neither side says anything for so long is ended.
-    pub tunnel_timeout: Option<Duration>,
-}
-
-/// Where an upstream listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// `http://HOST:PORT`; HOST may be a name.
-    Tcp {
-        /// Name or address, without brackets.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// `unix:PATH`.
-    Unix(PathBuf),
 }
 
 /// One routing rule.

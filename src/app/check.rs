@@ -1,4 +1,4 @@
-//! `cofferdam check FILE`: the settings, and each library in a worker: a constructor never runs in this program.
+//! `cofferdam check FILE`: the settings, the files that they name, and each library in a worker: a constructor never runs in this program.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use crate::app::AppError;
 use crate::app::run::{control_runtime, load, resources};
 use crate::child::Priority;
 use crate::child::start::start;
-use crate::config::{Config, Function};
+use crate::config::{Config, Function, Upstream};
 use crate::executor::{Resources, spec};
+use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
 
 /// Prints one line when all is well.
@@ -17,25 +18,37 @@ use crate::telemetry::Metrics;
 /// All that is wrong with the file, and with each library that it names.
 pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let config = load(file)?;
+    let mut problems = tls_problems(&config);
     if !config.functions.is_empty() {
-        check_libraries(&config, worker)?;
+        problems.extend(library_problems(&config, worker)?);
+    }
+    if !problems.is_empty() {
+        return Err(AppError::Config(problems.join("\n")));
     }
     let (routes, functions) = (config.routes.len(), config.functions.len());
     println!("{}: ok ({routes} routes, {functions} functions)", file.display());
     Ok(())
 }
 
-fn check_libraries(config: &Config, worker: Option<&Path>) -> Result<(), AppError> {
+/// The files that connections to upstreams need.
+fn tls_problems(config: &Config) -> Vec<String> {
+    let problem = |upstream: &Arc<Upstream>| {
+        let made = connector(upstream, upstream.tls.as_ref()?);
+        made.err().map(|problem| problem.to_string())
+    };
+    config.upstreams.iter().filter_map(problem).collect()
+}
+
+fn library_problems(config: &Config, worker: Option<&Path>) -> Result<Vec<String>, AppError> {
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let resources = resources(config, metrics, worker)?;
-    let problems = control_runtime()?.block_on(async {
+    Ok(control_runtime()?.block_on(async {
         let mut problems = Vec::new();
         for function in &config.functions {
             problems.extend(load_problem(function, &resources).await);
         }
         problems
-    });
-    if problems.is_empty() { Ok(()) } else { Err(AppError::Config(problems.join("\n"))) }
+    }))
 }
 
 async fn load_problem(function: &Arc<Function>, resources: &Resources) -> Option<String> {

@@ -100,7 +100,7 @@ async fn serve(
     let (drain, draining) = watch::channel(false);
     let bound = bind(&config)?;
     let metrics = resources.metrics.clone();
-    let parts = Arc::new(Parts::new(&config, &resources, access));
+    let parts = Arc::new(Parts::new(&config, &resources, access).map_err(AppError::config)?);
     let admin = start_admin(&config, &metrics, &parts, &draining).await?;
     let shared = Arc::new(Shared {
         config: Arc::clone(&config),

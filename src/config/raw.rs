@@ -28,7 +28,7 @@ mirror! {
     [""] File {
         /// Where to accept: "HOST:PORT", ":PORT" or "unix:PATH". The listener is named `http`.
         "listen" listen: String;
-        /// The app that everything else goes to: "http://HOST:PORT", "unix:PATH", or the NAME of an [upstreams.NAME]. Stands for a route `prefix = "/"` named `upstream`.
+        /// The app that everything else goes to: "http://HOST:PORT", "https://HOST:PORT", "unix:PATH", or the NAME of an [upstreams.NAME]. Stands for a route `prefix = "/"` named `upstream`.
         "upstream" upstream: String;
         /// Accepting connections.
         "server" server: Server;
@@ -88,16 +88,86 @@ mirror! {
 
     /// An app that routes proxy to.
     ["upstreams.NAME"] Upstream {
-        /// "http://HOST:PORT" or "unix:PATH".
+        /// "http://HOST:PORT", "https://HOST:PORT" or "unix:PATH". Exactly one of url and urls.
         "url" url: String;
-        /// Of one connect; else 502 `upstream_connect`.
+        /// Several places of one app, all of one scheme: ["http://a:5000", "http://b:5000"].
+        "urls" urls: Vec<Field<String>>;
+        /// http1; or http2: by prior knowledge, over TLS by ALPN.
+        "protocol" protocol: String = "\"http1\"";
+        /// How an https:// app is verified, and what it sees of us.
+        "tls" tls: UpstreamTls;
+        /// Who gets the next request: round_robin, or least_connections (who has the fewest in flight).
+        "balance" balance: String = "\"round_robin\"";
+        /// Requests in flight to it at once, all event loops together.
+        "max_connections" max_connections: Off<i64> = "\"off\"";
+        /// Who waits when max_connections are in flight.
+        "queue" queue: UpstreamQueue;
+        /// Asks each place of the app whether it is well; not done, if not written.
+        "health" health: Health;
+        /// Leaves a place out after failures of requests; the last one never.
+        "eject" eject: Off<Eject>;
+        /// How often names are looked up again; "off": until they were found once.
+        "resolve" resolve: Off<Duration> = "\"10s\"";
+        /// Of one connect, TLS included; else 502 `upstream_connect`.
         "connect_timeout" connect_timeout: Off<Duration> = "\"5s\"";
         /// From the request sent to the answer's head; else 504 `upstream_timeout`.
         "response_timeout" response_timeout: Off<Duration> = "\"60s\"";
+        /// Between two reads of an answer's body; then it is cut. As response_timeout, if not written.
+        "response_idle_timeout" response_idle_timeout: Off<Duration>;
         /// How long a pooled connection may be idle: keep it below the app's own keep-alive time.
         "idle_timeout" idle_timeout: Off<Duration> = "\"4s\"";
         /// How long a WebSocket may be silent in both directions.
         "tunnel_timeout" tunnel_timeout: Off<Duration> = "\"1h\"";
+    }
+
+    /// How an https:// app is verified, and what it sees of us. Files are PEM.
+    ["upstreams.NAME.tls"] UpstreamTls {
+        /// Certificates that are believed; the roots of this machine, if not written.
+        "ca" ca: String;
+        /// The name that is asked for and verified; the URL's host, if not written.
+        "server_name" server_name: String;
+        /// What we show of ourselves: our certificate, then those between it and the app's root.
+        "certificate" certificate: String;
+        /// The private key of certificate.
+        "key" key: String;
+        /// false believes whoever answers.
+        "verify" verify: bool = "true";
+    }
+
+    /// Who waits when max_connections are in flight.
+    ["upstreams.NAME.queue"] UpstreamQueue {
+        /// Requests that wait at once; else 503 `queue_full`.
+        "length" length: Off<i64> = "100";
+        /// How long one waits; else 503 `queue_timeout`.
+        "timeout" timeout: Off<Duration> = "\"5s\"";
+    }
+
+    /// Asks each place of an app whether it is well.
+    ["upstreams.NAME.health"] Health {
+        /// What is asked for, by GET, on a connection of its own.
+        "path" path: String;
+        /// The Host header; the URL's, if not written.
+        "host" host: String;
+        /// From one check to the next.
+        "interval" interval: Duration = "\"5s\"";
+        /// Of one check: connect, request and head.
+        "timeout" timeout: Duration = "\"2s\"";
+        /// Good checks in a row until it gets requests again.
+        "rise" rise: i64 = "2";
+        /// Bad checks in a row until it gets none.
+        "fall" fall: i64 = "3";
+        /// The statuses that are good: "200", or "200-399".
+        "status" status: String = "\"200-399\"";
+    }
+
+    /// Leaves a place of an app out after failures of requests.
+    ["upstreams.NAME.eject"] Eject {
+        /// Failures in a row: no connection, a reset, no answer in time.
+        "failures" failures: i64 = "5";
+        /// How long it gets no requests.
+        "for" lasts: Duration = "\"10s\"";
+        /// Whether answers with 500 to 599 are failures too.
+        "server_errors" server_errors: bool = "false";
     }
 
     /// A function of a C library.
@@ -248,6 +318,10 @@ pub fn keys() -> Vec<Key> {
         Listener::keys(),
         Admin::keys(),
         Upstream::keys(),
+        UpstreamTls::keys(),
+        UpstreamQueue::keys(),
+        Health::keys(),
+        Eject::keys(),
         Function::keys(),
         Argument::keys(),
         Response::keys(),

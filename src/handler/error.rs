@@ -105,6 +105,24 @@ pub enum Error {
         /// Its `response_timeout`.
         limit: Duration,
     },
+    /// As many requests at the app as may be, and no place to wait.
+    #[error("{limit} requests are at upstream `{upstream}` and {length} wait already")]
+    UpstreamFull {
+        /// Its name.
+        upstream: String,
+        /// Its `max_connections`.
+        limit: usize,
+        /// Its `queue.length`.
+        length: usize,
+    },
+    /// Waited too long for another request to end.
+    #[error("no request at upstream `{upstream}` ended within {limit:?}")]
+    UpstreamQueueTimeout {
+        /// Its name.
+        upstream: String,
+        /// Its `queue.timeout`.
+        limit: Duration,
+    },
     /// The client hung up while it sent its body.
     #[error("the client left")]
     ClientGone,
@@ -133,8 +151,12 @@ impl Error {
             }
             Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout),
             Error::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
-            Error::QueueFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull),
-            Error::QueueTimeout { .. } => (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueTimeout),
+            Error::QueueFull { .. } | Error::UpstreamFull { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull)
+            }
+            Error::QueueTimeout { .. } | Error::UpstreamQueueTimeout { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueTimeout)
+            }
             Error::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
             Error::Call(failure) => (status_of(failure), failure.reason()),
             Error::Failed { status, .. } => (*status, Reason::Failed),

@@ -1,23 +1,21 @@
 //! `proxy = …`: passes a request to an upstream and its answer back, both bodies as streams.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri, Version};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus::Histogram;
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::config::Upstream;
+use crate::config::upstream::Protocol;
 use crate::handler::headers::{forward, join_cookies, settle_framing, strip_hop_by_hop};
 use crate::handler::upgrade::{self, Upgrade};
-use crate::handler::upstream::http1::Connection;
-use crate::handler::upstream::{Carrier, Pool, UpstreamBody, connect};
+use crate::handler::upstream::body::Way;
+use crate::handler::upstream::{Carrier, Connections, Group, Lease, Trouble, UpstreamBody};
 use crate::handler::{Answering, Body, Error, Peer, Request, RequestBody, Response};
 
 /// Proxies to one upstream.
@@ -27,25 +25,17 @@ pub struct Proxy {
 }
 
 struct Shared {
-    upstream: Arc<Upstream>,
-    pool: Arc<Pool>,
+    connections: Connections,
     trusted: Arc<[IpNet]>,
     overhead: Histogram,
 }
 
 impl Proxy {
-    /// With a pool of its own, for one event loop.
+    /// With connections of its own, for one event loop.
     #[must_use]
-    pub fn new(upstream: &Arc<Upstream>, trusted: Arc<[IpNet]>, overhead: Histogram) -> Self {
-        let upstream = Arc::clone(upstream);
-        Self {
-            shared: Arc::new(Shared {
-                pool: Pool::new(upstream.idle_timeout),
-                upstream,
-                trusted,
-                overhead,
-            }),
-        }
+    pub fn new(group: Arc<Group>, trusted: Arc<[IpNet]>, overhead: Histogram) -> Self {
+        let connections = Connections::new(group);
+        Self { shared: Arc::new(Shared { connections, trusted, overhead }) }
     }
 }
 
@@ -65,16 +55,15 @@ impl Service<Request> for Proxy {
 impl Shared {
     async fn pass(&self, mut request: Request) -> Result<Response, Error> {
         let arrived = request.context.arrived;
-        let upgrade = Upgrade::asked_by(&mut request.head);
+        let upgrade = self.upgrade(&mut request);
         let mut outgoing = self.outgoing(request);
         if upgrade.is_some() {
             upgrade::mark(outgoing.headers_mut());
         }
-        let sent = Instant::now();
-        let limit = self.upstream.response_timeout;
-        let answered = timeout(limit.unwrap_or(Duration::MAX), self.exchange(outgoing)).await;
-        let (answer, carrier) = answered.map_err(|_| self.too_slow(limit))??;
-        let waited = sent.elapsed();
+        let asked = Instant::now();
+        let lease = self.group().lease(None).await?;
+        let (answer, carrier) = self.exchange(outgoing, lease).await?;
+        let waited = asked.elapsed();
         let (mut head, incoming) = answer.into_parts();
         let body = match upgrade {
             Some(upgrade) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
@@ -82,9 +71,11 @@ impl Shared {
                 Body::empty()
             }
             _ => {
-                self.check(&mut head)?;
+                let blame = |problem: &Error| carrier.lease().failed(Trouble::Reset, problem);
+                self.check(&mut head).inspect_err(blame)?;
                 strip_hop_by_hop(&mut head.headers);
-                Body::upstream(UpstreamBody::new(incoming, carrier, limit))
+                let idle = self.group().config().response_idle_timeout;
+                Body::upstream(UpstreamBody::new(incoming, carrier, idle))
             }
         };
         head.version = Version::HTTP_11;
@@ -92,33 +83,34 @@ impl Shared {
         Ok(Response::from_parts(head, body))
     }
 
-    /// Over a connection of the pool, or a fresh one; a pooled one that fails may have been closed in the same moment,
-    /// which a fresh one tells.
     async fn exchange(
         &self,
         request: http::Request<RequestBody>,
+        mut lease: Lease,
     ) -> Result<(http::Response<Incoming>, Carrier), Error> {
-        let (mut connection, request) = match self.pool.take() {
-            None => (self.connect().await?, request),
-            Some(mut pooled) => {
-                let again = repeatable(&request);
-                match (pooled.exchange(request).await, again) {
-                    (Ok(answer), _) => return Ok((answer, self.carrier(pooled))),
-                    (Err(problem), Some(again)) if !problem.is_parse() => {
-                        (self.connect().await?, again)
-                    }
-                    (Err(problem), _) => return Err(self.explain(&problem)),
-                }
-            }
+        let sent = Instant::now();
+        let limit = self.group().config().response_timeout;
+        let exchange = self.connections.exchange(request, &mut lease);
+        let (answer, way) = match timeout(limit.unwrap_or(Duration::MAX), exchange).await {
+            Ok(answered) => answered?,
+            Err(_) => return Err(self.too_slow(limit, &lease)),
         };
-        match connection.exchange(request).await {
-            Ok(answer) => Ok((answer, self.carrier(connection))),
-            Err(problem) => Err(self.explain(&problem)),
-        }
+        lease.answered(answer.status(), sent.elapsed());
+        Ok((answer, self.connections.carrier(way, lease)))
     }
 
-    fn carrier(&self, connection: Box<Connection>) -> Carrier {
-        Carrier::new(connection, Arc::clone(&self.pool))
+    fn group(&self) -> &Arc<Group> {
+        self.connections.group()
+    }
+
+    fn name(&self) -> String {
+        self.group().config().name.clone()
+    }
+
+    /// HTTP/2 has no upgrade; a request for one is a request like any other there.
+    fn upgrade(&self, request: &mut Request) -> Option<Upgrade> {
+        let upgrade = Upgrade::asked_by(&mut request.head);
+        upgrade.filter(|_| self.group().config().protocol == Protocol::Http1)
     }
 
     /// From here on the connection is the client's and the upstream's own.
@@ -130,30 +122,22 @@ impl Shared {
     ) -> Result<(), Error> {
         if !Upgrade::is_granted_by(&head.headers) {
             let problem = "it switched to a protocol that nobody asked for".to_owned();
-            return Err(Error::UpstreamReset { upstream: self.upstream.name.clone(), problem });
+            carrier.lease().failed(Trouble::Reset, &problem);
+            return Err(Error::UpstreamReset { upstream: self.name(), problem });
         }
         strip_hop_by_hop(&mut head.headers);
         upgrade::mark(&mut head.headers);
-        let (stream, read) = carrier.into_connection().into_stream();
-        tokio::spawn(upgrade.tunnel(stream, read, self.upstream.tunnel_timeout, ()));
+        if let (Way::Http1(connection), lease) = carrier.into_parts() {
+            let (stream, read) = connection.into_stream();
+            let limit = self.group().config().tunnel_timeout;
+            tokio::spawn(upgrade.tunnel(stream, read, limit, lease));
+        }
         Ok(())
-    }
-
-    async fn connect(&self) -> Result<Box<Connection>, Error> {
-        let unreachable = |problem: String| Error::UpstreamConnect {
-            upstream: self.upstream.name.clone(),
-            problem,
-        };
-        let stream = connect::connect(&self.upstream).await;
-        let stream = stream.map_err(|problem| unreachable(problem.to_string()))?;
-        Connection::open(stream).await.map_err(|problem| unreachable(problem.to_string()))
     }
 
     /// An answer that its readers could understand differently is no answer.
     fn check(&self, head: &mut http::response::Parts) -> Result<(), Error> {
-        let refuse = |problem: String| {
-            Err(Error::UpstreamReset { upstream: self.upstream.name.clone(), problem })
-        };
+        let refuse = |problem: String| Err(Error::UpstreamReset { upstream: self.name(), problem });
         match head.status.as_u16() {
             200..=599 if settle_framing(&mut head.headers) => Ok(()),
             200..=599 => refuse("it answered with a transfer coding other than chunked".to_owned()),
@@ -179,53 +163,16 @@ impl Shared {
         self.trusted.iter().any(|net| net.contains(&peer.address))
     }
 
-    fn too_slow(&self, limit: Option<Duration>) -> Error {
-        let upstream = self.upstream.name.clone();
-        Error::UpstreamTimeout { upstream, limit: limit.unwrap_or_default() }
+    fn too_slow(&self, limit: Option<Duration>, lease: &Lease) -> Error {
+        let limit = limit.unwrap_or_default();
+        let error = Error::UpstreamTimeout { upstream: self.name(), limit };
+        lease.failed(Trouble::Timeout, &error);
+        error
     }
-
-    fn explain(&self, problem: &hyper::Error) -> Error {
-        let upstream = self.upstream.name.clone();
-        match client_side(problem) {
-            Some(ours) => ours,
-            None => Error::UpstreamReset { upstream, problem: root(problem).to_string() },
-        }
-    }
-}
-
-/// The same request once more, where that does no harm (RFC 9110 section 9.2.2) and nothing of it was used up.
-fn repeatable(request: &http::Request<RequestBody>) -> Option<http::Request<RequestBody>> {
-    let is_repeatable = request.method().is_idempotent() && request.body().is_end_stream();
-    is_repeatable.then(|| {
-        let mut again = http::Request::new(RequestBody::empty());
-        again.method_mut().clone_from(request.method());
-        again.uri_mut().clone_from(request.uri());
-        again.headers_mut().clone_from(request.headers());
-        again
-    })
 }
 
 /// RFC 9112 section 3.2.1: an origin server gets the origin form.
 fn in_origin_form(uri: &Uri) -> Uri {
     let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     Uri::from(path)
-}
-
-/// A failure of the client's own body, seen through the upstream's connection.
-fn client_side(problem: &hyper::Error) -> Option<Error> {
-    let ours = chain(problem).find_map(|cause| cause.downcast_ref::<Error>())?;
-    Some(match ours {
-        Error::BodyTooLarge(limit) => Error::BodyTooLarge(*limit),
-        Error::BodyTimeout(limit) => Error::BodyTimeout(*limit),
-        Error::BadRequest(problem) => Error::BadRequest(problem),
-        _ => Error::ClientGone,
-    })
-}
-
-fn chain(problem: &hyper::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    std::iter::successors(problem.source(), |&cause| cause.source())
-}
-
-fn root(problem: &hyper::Error) -> &(dyn StdError + 'static) {
-    chain(problem).last().unwrap_or(problem)
 }

@@ -13,6 +13,7 @@ use crate::executor::{self, Executor};
 use crate::handler::call::Call;
 use crate::handler::proxy::Proxy;
 use crate::handler::respond::Respond;
+use crate::handler::upstream::{Group, tls};
 use crate::handler::{Error, Request, Response};
 use crate::layer::access::AccessLog;
 use crate::layer::admission::{Admission, Gate};
@@ -58,6 +59,7 @@ pub struct Parts {
     access: Option<AccessLog>,
     trusted: Arc<[IpNet]>,
     functions: HashMap<String, Isolated>,
+    upstreams: HashMap<String, Arc<Group>>,
     meters: HashMap<String, Arc<RouteMeters>>,
 }
 
@@ -72,13 +74,16 @@ struct Isolated {
 pub const UNMATCHED: &str = "-";
 
 impl Parts {
-    /// Builds the executors and gates of `config`; spares begin to start on the caller's runtime.
-    #[must_use]
+    /// Builds the executors, gates and upstreams of `config`; spares begin to start, and names to be looked up, on the
+    /// caller's runtime.
+    ///
+    /// # Errors
+    /// The TLS files of an upstream.
     pub fn new(
         config: &Config,
         resources: &executor::Resources,
         access: Option<AccessLog>,
-    ) -> Self {
+    ) -> Result<Self, tls::Unusable> {
         let metrics = resources.metrics.clone();
         let isolate = |function: &Arc<Function>| {
             let gate = Gate::new(Arc::clone(function), &metrics);
@@ -91,13 +96,18 @@ impl Parts {
         let meters = names
             .chain([UNMATCHED])
             .map(|name| (name.to_owned(), RouteMeters::new(name, &metrics, access.clone())));
-        Self {
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|upstream| Ok((upstream.name.clone(), Group::start(upstream, &metrics)?)));
+        Ok(Self {
             functions: config.functions.iter().map(isolate).collect(),
+            upstreams: upstreams.collect::<Result<_, _>>()?,
             meters: meters.collect(),
             trusted: config.server.trusted_proxies.clone().into(),
             metrics,
             access,
-        }
+        })
     }
 
     /// The gates, for the scrape.
@@ -120,13 +130,15 @@ impl Parts {
     /// The stack of one route, for one event loop.
     ///
     /// # Errors
-    /// The route names a function that is not configured: a defect, since the configuration is checked.
+    /// The route names a function or an upstream that is not configured: a defect, since the configuration is checked.
     pub fn compose(&self, route: &Route) -> Result<RouteService, Error> {
         match &route.action {
             Action::Respond(answer) => Ok(self.finish(route, Respond::new(Arc::clone(answer)))),
             Action::Proxy(upstream) => {
                 let overhead = self.metrics.http_overhead.with_label_values(&[&route.name]);
-                let proxy = Proxy::new(upstream, Arc::clone(&self.trusted), overhead);
+                let group = self.upstreams.get(&upstream.name).cloned();
+                let group = group.ok_or(Error::Internal("a route without its upstream"))?;
+                let proxy = Proxy::new(group, Arc::clone(&self.trusted), overhead);
                 Ok(self.finish(route, proxy))
             }
             Action::Call(function) => {

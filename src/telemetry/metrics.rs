@@ -125,6 +125,30 @@ metrics! {
         "Where the time of calls went; grows while they run.";
     call_blocked: CounterVec = "cofferdam_call_blocked_seconds_total" ["function", "syscall"]
         "Blocked time by system call: sampled shares of the blocked time of cofferdam_call_time_seconds_total.";
+    upstream_requests: IntCounterVec = "cofferdam_upstream_requests_total" ["upstream", "outcome"]
+        "Requests passed to an upstream, by how its answers began or failed.";
+    upstream_in_flight: IntGaugeVec = "cofferdam_upstream_in_flight" ["upstream"]
+        "Requests at an upstream whose answer has not ended.";
+    upstream_head: HistogramVec = "cofferdam_upstream_head_seconds" ["upstream"]
+        "From a request sent to the head of its answer.";
+    upstream_connect: HistogramVec = "cofferdam_upstream_connect_seconds" ["upstream"]
+        "Time to connect, TLS included; connects that failed are not counted.";
+    upstream_connections: IntGaugeVec = "cofferdam_upstream_connections" ["upstream"]
+        "Open connections, idle ones and those of health checks among them.";
+    upstream_errors: IntCounterVec = "cofferdam_upstream_errors_total" ["upstream", "reason"]
+        "What went wrong between the proxy and an upstream, retried or not.";
+    upstream_retries: IntCounterVec = "cofferdam_upstream_retries_total" ["upstream"]
+        "Requests and connects that were tried once more.";
+    upstream_up: IntGaugeVec = "cofferdam_upstream_up" ["upstream", "endpoint"]
+        "1 while a configured URL has an address that health checks do not hold down.";
+    upstream_ejections: IntCounterVec = "cofferdam_upstream_ejections_total" ["upstream"]
+        "Times an address was left out after failures in a row.";
+    upstream_limit: IntGaugeVec = "cofferdam_upstream_limit" ["upstream"]
+        "Requests that may be in flight at once; 0 where there is no limit.";
+    upstream_queue_depth: IntGaugeVec = "cofferdam_upstream_queue_depth" ["upstream"]
+        "Requests that wait for others to end.";
+    upstream_queue_limit: IntGaugeVec = "cofferdam_upstream_queue_limit" ["upstream"]
+        "Requests that may wait at once.";
     event_loop_lag: HistogramVec = "cofferdam_event_loop_lag_seconds" ["worker"]
         "How late a timer of each event loop fired.";
     event_loop_stalls: IntCounterVec = "cofferdam_event_loop_stalls_total" ["worker"]

@@ -66,7 +66,10 @@ fn section_of(path: &[String]) -> String {
             .chain(rest.iter().copied())
             .collect::<Vec<_>>()
             .join("."),
-        ["upstreams", _] => "upstreams.NAME".into(),
+        ["upstreams", _, rest @ ..] => std::iter::once("upstreams.NAME")
+            .chain(rest.iter().copied())
+            .collect::<Vec<_>>()
+            .join("."),
         parts => parts.join("."),
     }
 }
@@ -127,11 +130,20 @@ fn table<'t>(file: &'t mut toml::Value, section: &str) -> &'t mut toml::Table {
     }
 }
 
-/// [`SHORT`] with each default written out, but for those that mean something by being written.
+/// Sections that mean something by being written.
+const SWITCHES: [&str; 5] = [
+    "admin",
+    "functions.NAME.failure",
+    "upstreams.NAME.health",
+    "upstreams.NAME.queue",
+    "upstreams.NAME.tls",
+];
+
+/// [`SHORT`] with each default written out, but for [`SWITCHES`].
 fn defaults_written_out() -> String {
     let mut file = toml::Value::Table(SHORT.parse().unwrap());
     let keys = config::keys().into_iter().filter(|key| !key.default.is_empty());
-    for key in keys.filter(|key| !["admin", "functions.NAME.failure"].contains(&key.section)) {
+    for key in keys.filter(|key| !SWITCHES.contains(&key.section)) {
         let default: toml::Table = format!("value = {}", key.default).parse().unwrap();
         table(&mut file, key.section).insert(key.name.into(), default["value"].clone());
     }

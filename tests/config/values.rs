@@ -6,6 +6,7 @@ use std::time::Duration;
 use cofferdam::config::function::{
     Entry, Input, Number, OnDisconnect, Operator, Order, ResponseBody, Source, Target, Test,
 };
+use cofferdam::config::upstream::{Balance, Protocol};
 use cofferdam::config::{Action, Address, Function, HostMatch, Origin, PathMatch, Segment};
 use cofferdam::ffi::signature::{Return, Slot};
 use cofferdam::ffi::value::{Scalar, Value};
@@ -35,8 +36,43 @@ upstream = "http://localhost:5000"
     assert_eq!((route.name.as_str(), &route.path), ("upstream", &PathMatch::Prefix("/".into())));
     assert_eq!(route.defined_at, "/etc/cofferdam/cofferdam.toml:3");
     let Action::Proxy(upstream) = &route.action else { panic!("{route:?}") };
-    assert_eq!(upstream.origin, Origin::Tcp { host: "localhost".into(), port: 5000 });
+    assert_eq!(upstream.origins, [Origin::Tcp { host: "localhost".into(), port: 5000 }]);
     assert_eq!(config.upstreams.len(), 1);
+}
+
+#[test]
+fn an_upstream_says_how_it_is_spoken_to() {
+    let config = complete();
+    let cluster = config.upstreams.iter().find(|one| one.name == "cluster").unwrap();
+    let urls: Vec<_> = cluster.origins.iter().map(|origin| cluster.url(origin)).collect();
+    assert_eq!(urls, ["https://a.internal:8443", "https://b.internal:8443"]);
+    assert_eq!((cluster.protocol, cluster.balance), (Protocol::Http2, Balance::LeastConnections));
+    let limit = cluster.limit.unwrap();
+    assert_eq!((limit.max_connections, limit.queue_length), (64, 100));
+    let tls = cluster.tls.as_ref().unwrap();
+    assert!(tls.verify && tls.ca.as_ref().unwrap().ends_with("config/ca.pem"));
+    assert!(tls.identity.as_ref().unwrap().key.is_absolute());
+    assert!(tls.defined_at.contains("complete.toml:"), "{}", tls.defined_at);
+    assert_eq!(cluster.health.as_ref().unwrap().status, 200..=399);
+    assert_eq!(cluster.eject.unwrap().lasts, Duration::from_secs(10));
+}
+
+#[test]
+fn what_an_upstream_does_not_say_is_plain() {
+    let text = "listen = \":1\"\n[upstreams.a]\nurl = \"https://a\"\nresponse_timeout = \"7s\"\n\
+                eject = \"off\"\n[upstreams.b]\nurl = \"http://[::1]:5000/\"\n";
+    let config = parse(text).unwrap();
+    let [a, b] = config.upstreams.as_slice() else { panic!() };
+    assert_eq!(
+        (a.url(&a.origins[0]), b.url(&b.origins[0])),
+        ("https://a:443".into(), "http://[::1]:5000".into())
+    );
+    assert_eq!(a.response_idle_timeout, Some(Duration::from_secs(7)));
+    assert!(a.tls.as_ref().is_some_and(|tls| tls.verify && tls.ca.is_none()) && b.tls.is_none());
+    assert_eq!((a.eject, b.eject.unwrap().failures), (None, 5));
+    assert_eq!((b.protocol, b.balance), (Protocol::Http1, Balance::RoundRobin));
+    assert!(b.limit.is_none() && b.health.is_none());
+    assert_eq!(b.resolve, Some(Duration::from_secs(10)));
 }
 
 #[test]
@@ -54,12 +90,16 @@ proxy = "upstream"
 [[routes]]
 path = "/z"
 proxy = "unix:z.sock"
+[[routes]]
+path = "/s"
+proxy = "https://a:1"
 "#,
     )
     .unwrap();
-    assert_eq!(config.upstreams.len(), 2);
-    assert_eq!(config.upstreams[1].origin, Origin::Unix("/etc/cofferdam/z.sock".into()));
+    assert_eq!(config.upstreams.len(), 3);
+    assert_eq!(config.upstreams[1].origins, [Origin::Unix("/etc/cofferdam/z.sock".into())]);
     assert_eq!(config.upstreams[1].name, "z");
+    assert!(config.upstreams[2].tls.is_some(), "TLS makes another upstream of it");
 }
 
 #[test]

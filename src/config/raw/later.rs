@@ -52,7 +52,6 @@ pub(crate) const LATER: &[Later] = &[
         "TLS",
         "remove it: accept plain HTTP, behind what ends TLS for you",
     ),
-    later("upstreams.NAME", "tls", "TLS to upstreams", "remove it: use an http:// or unix: url"),
     later(
         "functions.NAME",
         "sandbox",

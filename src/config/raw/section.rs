@@ -157,8 +157,10 @@ fn homes(name: &str, here: &str) -> Vec<String> {
     if sections.contains(&"") {
         return vec!["at the top of the file, before the first [table]".into()];
     }
-    sections.truncate(3);
-    sections.into_iter().map(home).collect()
+    let mut homes: Vec<_> = sections.into_iter().map(home).collect();
+    homes.dedup();
+    homes.truncate(4);
+    homes
 }
 
 /// A section as a message names it.
@@ -168,6 +170,8 @@ fn home(section: &str) -> String {
         ("routes" | "server.listeners", _) => format!("in [[{section}]]"),
         (super::Argument::HEADER, _) => "in an argument".into(),
         ("log.access" | "upstreams.NAME" | "functions.NAME", _) => format!("in [{section}]"),
+        ("functions.NAME.queue", _) => "in `queue = { … }` of a function".into(),
+        ("upstreams.NAME.queue", _) => "in `queue = { … }` of an upstream".into(),
         (_, Some((_, table))) => format!("in `{table} = {{ … }}`"),
         _ => format!("in [{section}]"),
     }

@@ -14,7 +14,23 @@ const MAX_UNIX_PATH: usize = 107;
 
 const LISTEN: &str = "write an IP address and a port, \"127.0.0.1:8080\" or \":8080\" for all of them, \
                       or \"unix:/run/app.sock\"";
-const URL: &str = "write \"http://127.0.0.1:5000\" or \"unix:/run/app.sock\"";
+const URL: &str =
+    "write \"http://127.0.0.1:5000\", \"https://app.internal\" or \"unix:/run/app.sock\"";
+
+/// An upstream's URL, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    pub(super) scheme: Scheme,
+    pub(super) origin: Origin,
+}
+
+/// What stands before the `:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Unix,
+}
 
 /// Where to listen; a socket's path is relative to the file's folder.
 pub(super) fn address(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Address> {
@@ -25,11 +41,13 @@ pub(super) fn address(field: Option<&Field<String>>, source: &mut Source<'_>) ->
 }
 
 /// Where an upstream listens; a socket's path is relative to the file's folder.
-pub(super) fn origin(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Origin> {
-    match parsed(field, source, url)? {
-        Origin::Unix(path) => located(path, field, source).map(Origin::Unix),
-        tcp @ Origin::Tcp { .. } => Some(tcp),
-    }
+pub(super) fn upstream(field: Option<&Field<String>>, source: &mut Source<'_>) -> Option<Url> {
+    let Url { scheme, origin } = parsed(field, source, url)?;
+    let origin = match origin {
+        Origin::Unix(path) => Origin::Unix(located(path, field, source)?),
+        tcp @ Origin::Tcp { .. } => tcp,
+    };
+    Some(Url { scheme, origin })
 }
 
 fn located(
@@ -67,17 +85,17 @@ fn listen(text: &str) -> Result<Address, Complaint> {
     Ok(Address::Tcp(SocketAddr::new(ip, port)))
 }
 
-/// `http://HOST:PORT` or `unix:PATH`. The path comes back as written.
-fn url(text: &str) -> Result<Origin, Complaint> {
+/// `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`. The path comes back as written.
+fn url(text: &str) -> Result<Url, Complaint> {
     let wrong = |message: String| Complaint::new(message, URL);
     if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Origin::Unix(unix(path)?.into()));
+        return Ok(Url { scheme: Scheme::Unix, origin: Origin::Unix(unix(path)?.into()) });
     }
-    if text.starts_with("https:") {
-        return Err(wrong("this version does not have TLS to upstreams".into()));
-    }
-    let rest = text.strip_prefix("http://");
-    let rest = rest.ok_or_else(|| wrong(format!("`{text}` is no upstream's URL")))?;
+    let plain = text.strip_prefix("http://").map(|rest| (Scheme::Http, ":80", rest));
+    let secure = || text.strip_prefix("https://").map(|rest| (Scheme::Https, ":443", rest));
+    let found = plain.or_else(secure);
+    let (scheme, port, rest) =
+        found.ok_or_else(|| wrong(format!("`{text}` is no upstream's URL")))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if let Some(at) = authority.find(['/', '?', '#', '@']) {
         let message =
@@ -85,15 +103,17 @@ fn url(text: &str) -> Result<Origin, Complaint> {
         let start = text.len() - rest.len() + at;
         return Err(wrong(message.into()).part(&(start..text.len())));
     }
-    authority_parts(authority).ok_or_else(|| wrong(format!("`{authority}` is no HOST:PORT")))
+    let origin = authority_parts(authority, port);
+    let origin = origin.ok_or_else(|| wrong(format!("`{authority}` is no HOST:PORT")))?;
+    Ok(Url { scheme, origin })
 }
 
-/// The port is 80 if not written.
-fn authority_parts(authority: &str) -> Option<Origin> {
+/// `default` is the `:PORT` that is not written.
+fn authority_parts(authority: &str, default: &str) -> Option<Origin> {
     let end_of_host = authority.rfind(']').map_or(0, |at| at + 1);
     let (host, port) = match authority[end_of_host..].rfind(':') {
         Some(at) => authority.split_at(end_of_host + at),
-        None => (authority, ":80"),
+        None => (authority, default),
     };
     let port = port_number(&port[1..]).filter(|port| *port > 0)?;
     let inner = bare(host);
@@ -155,12 +175,16 @@ mod tests {
             ("http://[::1]", "::1", 80),
         ] {
             let origin = Origin::Tcp { host: name.into(), port: number };
-            assert_eq!(url(text), Ok(origin), "{text}");
+            assert_eq!(url(text), Ok(Url { scheme: Scheme::Http, origin }), "{text}");
         }
+        let origin = Origin::Tcp { host: "app".into(), port: 443 };
+        assert_eq!(url("https://app/"), Ok(Url { scheme: Scheme::Https, origin }));
         for text in [
             "",
             "app:5000",
-            "https://app",
+            "HTTP://app",
+            "https://",
+            "https://app/x",
             "http://",
             "http://:80",
             "http://a:0",

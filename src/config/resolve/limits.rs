@@ -99,7 +99,7 @@ fn queue(
 }
 
 /// A number from 1, or "off" for none.
-fn count_or_off(
+pub(super) fn count_or_off(
     field: Option<&Field<Off<i64>>>,
     key: &str,
     most: i64,

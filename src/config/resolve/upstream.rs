@@ -1,13 +1,18 @@
 //! `[upstreams.NAME]`, and URLs where a name could stand: each origin once.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod places;
+mod settings;
+mod tls;
 
-use super::{address, name, parsed, require, value, value_or};
-use crate::config::raw::{self, Field, File, Named, Off, closest, list};
+use std::sync::Arc;
+
+use super::{name, parsed, value};
+use crate::config::Upstream;
+use crate::config::raw::{self, Field, File, Named, closest, list};
 use crate::config::report::Problem;
 use crate::config::source::{Complaint, Source};
-use crate::config::{Origin, Upstream};
+
+use places::Places;
 
 /// What the upstream of the top-level `upstream = URL` is called, and the route that it stands for.
 pub(super) const TOP: &str = "upstream";
@@ -37,24 +42,8 @@ fn one(
 ) -> Option<Upstream> {
     let name = parsed(Some(key), source, name::label);
     let raw = field.value.as_ref()?;
-    let mend = "write where the app listens: url = \"http://127.0.0.1:5000\"";
-    require(raw.url.as_ref(), "url", (&field.span, &raw.meant), mend, source);
-    let origin = address::origin(raw.url.as_ref(), source);
-    Some(upstream(name?, origin?, raw))
-}
-
-fn upstream(name: String, origin: Origin, raw: &raw::Upstream) -> Upstream {
-    let time = |field: &Option<Field<Off<Duration>>>, default: u64| {
-        value_or(field.as_ref(), Off::On(Duration::from_secs(default))).on()
-    };
-    Upstream {
-        name,
-        origin,
-        connect_timeout: time(&raw.connect_timeout, 5),
-        response_timeout: time(&raw.response_timeout, 60),
-        idle_timeout: time(&raw.idle_timeout, 4),
-        tunnel_timeout: time(&raw.tunnel_timeout, 60 * 60),
-    }
+    let places = places::of(raw, &field.span, source);
+    settings::upstream(name?, places?, raw, source)
 }
 
 impl Upstreams {
@@ -76,19 +65,23 @@ impl Upstreams {
             source.complain(&field.span, text, self.no_such(text));
             return None;
         }
-        let origin = address::origin(Some(field), source)?;
-        self.plain(field, origin, or_named, source)
+        let places = places::one(field, source)?;
+        self.plain(field, places, or_named, source)
     }
 
     fn plain(
         &mut self,
         field: &Field<String>,
-        origin: Origin,
+        places: Places,
         name: &str,
         source: &mut Source<'_>,
     ) -> Option<Arc<Upstream>> {
-        let new = upstream(name.into(), origin, &raw::Upstream::default());
-        if let Some(known) = self.plain.iter().find(|known| known.origin == new.origin) {
+        let raw = raw::Upstream::default();
+        let new = settings::upstream(name.into(), places, &raw, source)?;
+        let is_same = |known: &&Arc<Upstream>| {
+            known.origins == new.origins && known.tls.is_some() == new.tls.is_some()
+        };
+        if let Some(known) = self.plain.iter().find(is_same) {
             return Some(known.clone());
         }
         if self.named.iter().any(|(other, _)| other == name) {

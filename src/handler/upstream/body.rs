@@ -1,18 +1,19 @@
 //! The body of an upstream's answer. Where it ends, its connection goes back to the pool.
 
+use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, SizeHint};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::handler::body::Cut;
 use crate::handler::idle::Idle;
-use crate::handler::upstream::Pool;
 use crate::handler::upstream::http1::Connection;
+use crate::handler::upstream::{Lease, Pool, Trouble, http2};
 
 /// An answer's body, cut when it pauses for too long.
 pub struct UpstreamBody {
@@ -21,32 +22,53 @@ pub struct UpstreamBody {
     carrier: Option<Carrier>,
 }
 
-/// The connection that still brings an answer. Dropped before the answer's end, it is closed.
+/// How an answer comes.
+pub enum Way {
+    /// The request drives the connection that it has for itself.
+    Http1(Box<Connection>),
+    /// The connection has a task of its own, and other requests.
+    Http2(http2::Use),
+}
+
+/// What still brings an answer. Dropped before the answer's end, an HTTP/1 connection is closed.
 pub struct Carrier {
-    connection: Box<Connection>,
+    way: Way,
     pool: Arc<Pool>,
+    lease: Lease,
 }
 
 impl Carrier {
-    /// `connection`, of `pool`.
+    /// `way`, whose connection goes back to `pool`; `lease` is held as long.
     #[must_use]
-    pub fn new(connection: Box<Connection>, pool: Arc<Pool>) -> Self {
-        Self { connection, pool }
+    pub fn new(way: Way, pool: Arc<Pool>, lease: Lease) -> Self {
+        Self { way, pool, lease }
     }
 
-    /// The connection itself: it carries no HTTP any more.
+    /// Of the request.
     #[must_use]
-    pub fn into_connection(self) -> Connection {
-        *self.connection
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The way itself, where it carries no HTTP any more, and what must be held as long as it is used.
+    #[must_use]
+    pub fn into_parts(self) -> (Way, Lease) {
+        (self.way, self.lease)
     }
 
     /// Gives the connection back if its exchange is over.
-    fn release(self) -> Option<Self> {
-        if !self.connection.is_ready() {
-            return Some(self);
+    fn release(self, has_ended: bool) -> Option<Self> {
+        match self.way {
+            Way::Http1(connection) if connection.is_ready() => {
+                let endpoint = self.lease.endpoint();
+                if !endpoint.is_retired() {
+                    self.pool.put(endpoint.id, connection);
+                }
+                None
+            }
+            Way::Http2(_) if has_ended => None,
+            way => Some(Self { way, ..self }),
         }
-        self.pool.put(self.connection);
-        None
     }
 }
 
@@ -54,36 +76,63 @@ impl UpstreamBody {
     /// What `carrier` brings; `idle`: the longest pause.
     #[must_use]
     pub fn new(incoming: Incoming, carrier: Carrier, idle: Option<Duration>) -> Self {
-        Self { incoming, carrier: carrier.release(), idle: Idle::new(idle) }
+        let carrier = carrier.release(incoming.is_end_stream());
+        Self { incoming, carrier, idle: Idle::new(idle) }
     }
 
     /// The next bytes. Trailers are dropped.
     pub fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
-            if let Some(carrier) = &mut self.carrier {
-                carrier.connection.drive(context);
-            }
-            // The connection was polled: what wakes it wakes the reader of its body.
-            let mut asleep = Context::from_waker(Waker::noop());
-            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut asleep) else {
-                return self.idle.poll(context).map(|_| Some(Err(Cut)));
+            let Poll::Ready(frame) = self.poll_incoming(context) else {
+                return self.idle.poll(context).map(|limit| {
+                    self.blame(Trouble::Timeout, &format!("its answer paused for {limit:?}"));
+                    Some(Err(Cut))
+                });
             };
             self.idle.rest();
             match frame {
                 None => {
-                    self.carrier = self.carrier.take().and_then(Carrier::release);
+                    self.release();
                     return Poll::Ready(None);
                 }
-                Some(Err(_)) => return Poll::Ready(Some(Err(Cut))),
+                Some(Err(problem)) => {
+                    self.blame(Trouble::Reset, &problem);
+                    return Poll::Ready(Some(Err(Cut)));
+                }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         if self.incoming.is_end_stream() {
-                            self.carrier = self.carrier.take().and_then(Carrier::release);
+                            self.release();
                         }
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
             }
+        }
+    }
+
+    fn poll_incoming(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.carrier {
+            Some(Carrier { way: Way::Http2(_), .. }) => {
+                return Pin::new(&mut self.incoming).poll_frame(context);
+            }
+            Some(Carrier { way: Way::Http1(connection), .. }) => connection.drive(context),
+            None => {}
+        }
+        // The connection was polled: what wakes it wakes the reader of its body.
+        Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn release(&mut self) {
+        self.carrier = self.carrier.take().and_then(|carrier| carrier.release(true));
+    }
+
+    fn blame(&self, trouble: Trouble, problem: &dyn Display) {
+        if let Some(carrier) = &self.carrier {
+            carrier.lease.failed(trouble, problem);
         }
     }
 

@@ -1,53 +1,116 @@
-//! A connection to where an upstream listens, over TCP or a unix socket.
+//! A connection to an endpoint: over TCP or a unix socket, plain or under TLS.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
-use crate::config::{Origin, Upstream};
+use crate::config::upstream::Protocol;
 use crate::handler::gather::poll_write_slices;
+use crate::handler::upstream::endpoint::Address;
+use crate::handler::upstream::{Endpoint, Group, Trouble, tls};
 
-/// Connects, within the upstream's `connect_timeout`.
+/// Connects, within the upstream's `connect_timeout`. What comes speaks its `protocol`.
 ///
 /// # Errors
-/// As `connect(2)`; the time is over.
-pub async fn connect(upstream: &Upstream) -> io::Result<Stream> {
-    let limit = upstream.connect_timeout.unwrap_or(Duration::MAX);
-    let late =
-        |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
-    timeout(limit, dial(&upstream.origin)).await.map_err(late)?
+/// As [`ConnectError`].
+pub async fn connect(group: &Group, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    let began = Instant::now();
+    let limit = group.config().connect_timeout;
+    let io = match timeout(limit.unwrap_or(Duration::MAX), dial(group, endpoint)).await {
+        Ok(io) => io?,
+        Err(_) => return Err(ConnectError::Late(limit.unwrap_or_default())),
+    };
+    group.meters().connect.observe(began.elapsed().as_secs_f64());
+    Ok(Stream { io, _open: Open::new(&group.meters().connections) })
 }
 
-async fn dial(origin: &Origin) -> io::Result<Stream> {
-    match origin {
-        Origin::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+async fn dial(group: &Group, endpoint: &Endpoint) -> Result<Io, ConnectError> {
+    let stream = match &endpoint.address {
+        Address::Unix(path) => return Ok(Io::Unix(UnixStream::connect(path).await?)),
+        Address::Tcp(address) => TcpStream::connect(address).await?,
+    };
+    stream.set_nodelay(true)?;
+    let Some((tls, name)) = group.tls.as_ref().zip(endpoint.server_name.clone()) else {
+        return Ok(Io::Tcp(stream));
+    };
+    let stream = tls.connect(name, stream).await.map_err(ConnectError::Tls)?;
+    let chosen = stream.get_ref().1.alpn_protocol();
+    if group.config().protocol == Protocol::Http2 && chosen != Some(tls::HTTP2) {
+        return Err(ConnectError::NoHttp2);
+    }
+    Ok(Io::Tls(Box::new(stream)))
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// As `connect(2)`.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// `connect_timeout`.
+    #[error("no connection within {0:?}")]
+    Late(Duration),
+    /// The handshake failed, most often for a certificate.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
+    /// By ALPN (RFC 7301).
+    #[error("TLS: it does not offer HTTP/2 (protocol = \"http2\")")]
+    NoHttp2,
+}
+
+impl ConnectError {
+    /// The word that it is counted by.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            ConnectError::Io(_) => Trouble::Connect,
+            ConnectError::Late(_) => Trouble::ConnectTimeout,
+            ConnectError::Tls(_) | ConnectError::NoHttp2 => Trouble::Tls,
         }
-        Origin::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
     }
 }
 
-/// A connection to an upstream.
-pub enum Stream {
-    /// Over TCP.
+/// A connection to an upstream, counted as open while it lives.
+pub struct Stream {
+    io: Io,
+    _open: Open,
+}
+
+enum Io {
     Tcp(TcpStream),
-    /// Over a unix socket.
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// Polls whichever stream it is.
 macro_rules! on_stream {
     ($self:ident, $stream:ident => $poll:expr) => {
-        match $self.get_mut() {
-            Stream::Tcp($stream) => $poll,
-            Stream::Unix($stream) => $poll,
+        match &mut $self.get_mut().io {
+            Io::Tcp($stream) => $poll,
+            Io::Unix($stream) => $poll,
+            Io::Tls($stream) => $poll,
         }
     };
 }
@@ -80,7 +143,11 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        match &self.io {
+            Io::Tcp(stream) => stream.is_write_vectored(),
+            Io::Unix(stream) => stream.is_write_vectored(),
+            Io::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -15,8 +15,8 @@ pub struct Pool {
 
 #[derive(Default)]
 struct Resting {
-    /// In the order in which they came to rest.
-    connections: Vec<(Instant, Box<Connection>)>,
+    /// In the order in which they came to rest, each with the id of its endpoint.
+    connections: Vec<(Instant, u64, Box<Connection>)>,
     is_swept: bool,
 }
 
@@ -27,10 +27,14 @@ impl Pool {
         Arc::new(Self { limit, resting: Mutex::default() })
     }
 
-    /// A connection that is still good.
-    pub fn take(&self) -> Option<Box<Connection>> {
+    /// A connection to this endpoint that is still good.
+    pub fn take(&self, endpoint: u64) -> Option<Box<Connection>> {
         loop {
-            let (_, mut connection) = self.resting().connections.pop()?;
+            let (_, _, mut connection) = {
+                let connections = &mut self.resting().connections;
+                let last = connections.iter().rposition(|(_, id, _)| *id == endpoint)?;
+                connections.remove(last)
+            };
             if connection.is_fresh() {
                 return Some(connection);
             }
@@ -38,9 +42,9 @@ impl Pool {
     }
 
     /// Lets a connection rest whose exchange is over.
-    pub fn put(self: &Arc<Self>, connection: Box<Connection>) {
+    pub fn put(self: &Arc<Self>, endpoint: u64, connection: Box<Connection>) {
         let mut resting = self.resting();
-        resting.connections.push((Instant::now(), connection));
+        resting.connections.push((Instant::now(), endpoint, connection));
         if let (Some(limit), false) = (self.limit, resting.is_swept) {
             resting.is_swept = true;
             tokio::spawn(sweep(Arc::downgrade(self), limit));
@@ -51,9 +55,9 @@ impl Pool {
     fn retire(&self, limit: Duration) -> Option<Instant> {
         let now = Instant::now();
         let mut resting = self.resting();
-        let old = resting.connections.partition_point(|(since, _)| *since + limit <= now);
+        let old = resting.connections.partition_point(|(since, ..)| *since + limit <= now);
         resting.connections.drain(..old);
-        let next = resting.connections.first().map(|(since, _)| *since + limit);
+        let next = resting.connections.first().map(|(since, ..)| *since + limit);
         resting.is_swept = next.is_some();
         next
     }
