@@ -5,6 +5,8 @@
 pub mod wait;
 
 pub mod answer;
+pub mod authority;
+pub mod background;
 pub mod by_hand;
 pub mod clib;
 pub mod cofferdam;
@@ -17,11 +19,16 @@ pub mod process;
 pub mod program;
 pub mod quiet;
 pub mod running;
+pub mod tls_front;
 pub mod upstream;
+pub mod upstream2;
 
 pub use answer::Answer;
+pub use authority::Authority;
 pub use by_hand::ByHand;
 pub use cofferdam::Cofferdam;
 pub use http2::Http2;
 pub use place::Place;
+pub use tls_front::TlsFront;
 pub use upstream::Upstream;
+pub use upstream2::Upstream2;

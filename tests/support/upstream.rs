@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -48,6 +48,7 @@ pub struct Builder {
     routes: HashMap<String, Answer>,
     fallback: Option<Answer>,
     unix: bool,
+    address: Option<SocketAddr>,
 }
 
 impl Builder {
@@ -69,12 +70,19 @@ impl Builder {
         self
     }
 
+    /// Listens at this address: where another one listened before.
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Upstream {
         let folder = tempfile::tempdir().unwrap();
-        let (acceptor, place) = bind(self.unix.then(|| folder.path().join("upstream.sock")));
+        let (acceptor, place) =
+            bind(self.unix.then(|| folder.path().join("upstream.sock")), self.address);
         let shared = Arc::new(Shared {
-            routes: self.routes,
+            routes: Mutex::new(self.routes),
             fallback: self.fallback.unwrap_or_else(|| Answer::status(404)),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -132,6 +140,16 @@ impl Upstream {
         state.requests[..count].to_vec()
     }
 
+    /// Requests for this path, so far.
+    pub fn count(&self, path: &str) -> usize {
+        self.requests().iter().filter(|request| request.target == path).count()
+    }
+
+    /// Answers this path so from now on.
+    pub fn change(&self, path: &str, answer: Answer) {
+        self.shared.routes.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().accepted
@@ -158,7 +176,7 @@ struct State {
 }
 
 struct Shared {
-    routes: HashMap<String, Answer>,
+    routes: Mutex<HashMap<String, Answer>>,
     fallback: Answer,
     state: Mutex<State>,
     changed: Condvar,
@@ -179,17 +197,18 @@ impl Shared {
         !state.stopped
     }
 
-    fn answer(&self, target: &str) -> &Answer {
+    fn answer(&self, target: &str) -> Answer {
         let path = target.split('?').next().unwrap_or_default();
-        self.routes.get(path).unwrap_or(&self.fallback)
+        self.routes.lock().unwrap().get(path).unwrap_or(&self.fallback).clone()
     }
 }
 
-fn bind(unix: Option<std::path::PathBuf>) -> (Acceptor, Place) {
+fn bind(unix: Option<std::path::PathBuf>, address: Option<SocketAddr>) -> (Acceptor, Place) {
     match unix {
         Some(path) => (Acceptor::Unix(UnixListener::bind(&path).unwrap()), Place::Unix(path)),
         None => {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = address.unwrap_or(([127, 0, 0, 1], 0).into());
+            let listener = TcpListener::bind(address).unwrap();
             let place = Place::Tcp(listener.local_addr().unwrap());
             (Acceptor::Tcp(listener), place)
         }
@@ -216,7 +235,7 @@ fn accept(acceptor: &Acceptor, shared: &Arc<Shared>) {
 
 fn exchange(connection: &mut Connection, shared: &Shared) -> io::Result<()> {
     let request = receive(connection)?;
-    let answer = shared.answer(&request.target).clone();
+    let answer = shared.answer(&request.target);
     let head_only = request.method == "HEAD";
     shared.record(request);
     send(connection, &answer, head_only, shared)
