@@ -5,11 +5,13 @@
 pub mod wait;
 
 pub mod answer;
+pub mod authority;
 pub mod by_hand;
 pub mod clib;
 pub mod cofferdam;
 pub mod http;
 pub mod http2;
+pub mod https;
 pub mod load;
 pub mod metrics;
 pub mod place;
@@ -20,8 +22,10 @@ pub mod running;
 pub mod upstream;
 
 pub use answer::Answer;
+pub use authority::Authority;
 pub use by_hand::ByHand;
 pub use cofferdam::Cofferdam;
 pub use http2::Http2;
+pub use https::Trust;
 pub use place::Place;
 pub use upstream::Upstream;

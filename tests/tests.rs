@@ -17,4 +17,5 @@ mod origin;
 mod proxying;
 mod routing;
 mod serving;
+mod tls;
 mod worker;
