@@ -14,6 +14,7 @@ mod demo;
 mod house;
 mod hygiene;
 mod origin;
+mod proxy_protocol;
 mod proxying;
 mod routing;
 mod serving;

@@ -45,6 +45,18 @@ impl Http2 {
         Self::over(place, async |stream| connector.connect(name, stream).await.unwrap())
     }
 
+    /// Connects over TCP and sends `first` before anything else.
+    ///
+    /// # Panics
+    /// As [`Http2::open`].
+    #[track_caller]
+    pub fn open_after(place: impl Into<Place>, first: &[u8]) -> Self {
+        Self::over(place, async |mut stream| {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, first).await.unwrap();
+            stream
+        })
+    }
+
     #[track_caller]
     fn over<S>(place: impl Into<Place>, open: impl AsyncFnOnce(TcpStream) -> S) -> Self
     where
