@@ -1,6 +1,7 @@
 //! The composition root: commands, and the program that `run` starts.
 
 pub mod call;
+pub mod certificates;
 pub mod check;
 pub mod cli;
 pub mod demo;

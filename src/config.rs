@@ -79,6 +79,40 @@ pub struct Listener {
     pub name: String,
     /// Where.
     pub address: Address,
+    /// Speaks TLS.
+    pub tls: Option<Tls>,
+    /// Connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+}
+
+impl Listener {
+    /// For HTTP and nothing else.
+    #[must_use]
+    pub fn plain(name: &str, address: Address) -> Self {
+        Self { name: name.to_owned(), address, tls: None, proxy_protocol: false }
+    }
+}
+
+/// TLS of a listener: PEM files, by absolute paths. They are not read here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `FILE:LINE`, for messages.
+    pub defined_at: String,
+    /// The chain, the listener's own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// What is asked of clients; `None`: nothing.
+    pub client: Option<ClientAuth>,
+}
+
+/// Certificates of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// Who may vouch for them.
+    pub ca: PathBuf,
+    /// A client without one is turned away; a wrong one always is.
+    pub is_required: bool,
 }
 
 /// A listening address.

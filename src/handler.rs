@@ -63,6 +63,8 @@ pub struct Context {
     pub id: RequestId,
     /// The client; `None` over a unix socket.
     pub peer: Option<Peer>,
+    /// The client speaks TLS to this program, whatever the target's scheme says.
+    pub is_tls: bool,
     /// When its head was complete.
     pub arrived: Instant,
     /// Why no handler is to see it.

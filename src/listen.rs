@@ -1,5 +1,7 @@
 //! Listening sockets, over TCP or at a path: the clients' and the operator's.
 
+pub mod tls;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
@@ -26,6 +28,7 @@ pub enum Stream {
 pub struct Bound {
     name: Arc<str>,
     socket: Socket,
+    scheme: &'static str,
 }
 
 enum Socket {
@@ -68,16 +71,17 @@ impl Bound {
             mend: mend(source.kind()),
             source,
         })?;
-        Ok(Self { name, socket })
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        Ok(Self { name, socket, scheme })
     }
 
-    /// As a URL: `http://127.0.0.1:8080`, `unix:/run/app.sock`.
+    /// As a URL: `http://127.0.0.1:8080`, `https://…` where it speaks TLS, `unix:/run/app.sock`.
     ///
     /// # Errors
     /// As `getsockname(2)`.
     pub fn url(&self) -> io::Result<String> {
         Ok(match &self.socket {
-            Socket::Tcp(socket) => format!("http://{}", socket.local_addr()?),
+            Socket::Tcp(socket) => format!("{}://{}", self.scheme, socket.local_addr()?),
             Socket::Unix(_, path) => format!("unix:{}", path.display()),
         })
     }

@@ -9,9 +9,13 @@ pub mod gated;
 pub mod graceful;
 pub mod guard;
 pub mod hygiene;
+pub mod opening;
 pub mod pace;
 pub mod paced;
 pub mod protocol;
+pub mod proxy_protocol;
+pub mod rewound;
+pub mod transport;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -1,9 +1,11 @@
-//! `cofferdam check FILE`: the settings, the files that they name, and each library in a worker: a constructor never runs in this program.
+//! `cofferdam check FILE`: the settings, the certificates, and each library in a worker: a constructor never runs in
+//! this program.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::AppError;
+use crate::app::certificates::Certificates;
 use crate::app::run::{control_runtime, load, resources};
 use crate::child::Priority;
 use crate::child::start::start;
@@ -15,12 +17,19 @@ use crate::telemetry::Metrics;
 /// Prints one line when all is well.
 ///
 /// # Errors
-/// All that is wrong with the file, and with each library that it names.
+/// All that is wrong with the file; then with the certificates and the libraries that it names.
 pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let config = load(file)?;
-    let mut problems = tls_problems(&config);
+    let metrics = Metrics::new().map_err(AppError::runtime)?;
+    let mut problems = upstream_problems(&config);
+    match Certificates::load(&config, &metrics) {
+        Ok(certificates) => {
+            certificates.warnings().for_each(|warning| eprintln!("warning: {warning}"));
+        }
+        Err(problem) => problems.push(problem.to_string()),
+    }
     if !config.functions.is_empty() {
-        problems.extend(library_problems(&config, worker)?);
+        problems.extend(library_problems(&config, metrics, worker)?);
     }
     if !problems.is_empty() {
         return Err(AppError::Config(problems.join("\n")));
@@ -31,7 +40,7 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
 }
 
 /// The files that connections to upstreams need.
-fn tls_problems(config: &Config) -> Vec<String> {
+fn upstream_problems(config: &Config) -> Vec<String> {
     let problem = |upstream: &Arc<Upstream>| {
         let made = connector(upstream, upstream.tls.as_ref()?);
         made.err().map(|problem| problem.to_string())
@@ -39,8 +48,11 @@ fn tls_problems(config: &Config) -> Vec<String> {
     config.upstreams.iter().filter_map(problem).collect()
 }
 
-fn library_problems(config: &Config, worker: Option<&Path>) -> Result<Vec<String>, AppError> {
-    let metrics = Metrics::new().map_err(AppError::runtime)?;
+fn library_problems(
+    config: &Config,
+    metrics: Metrics,
+    worker: Option<&Path>,
+) -> Result<Vec<String>, AppError> {
     let resources = resources(config, metrics, worker)?;
     Ok(control_runtime()?.block_on(async {
         let mut problems = Vec::new();

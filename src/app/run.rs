@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
 use crate::admin::{Admin, AdminError};
-use crate::app::signals::Ending;
+use crate::app::certificates::Certificates;
+use crate::app::signals::{Ending, hangup};
 use crate::app::{AppError, logging};
 use crate::child::{Sampler, Spawner, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
@@ -18,6 +19,7 @@ use crate::layer::access::AccessLog;
 use crate::listen::Bound;
 use crate::route::Parts;
 use crate::server::event_loop::Threads;
+use crate::server::opening::Opening;
 use crate::server::{Loops, Shared, accept};
 use crate::sys::process::raise_descriptor_limit;
 use crate::telemetry::Metrics;
@@ -97,9 +99,12 @@ async fn serve(
     access: Option<AccessLog>,
 ) -> Result<(), AppError> {
     let mut ending = Ending::listen().map_err(AppError::runtime)?;
+    let hangup = hangup().map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
-    let bound = bind(&config)?;
     let metrics = resources.metrics.clone();
+    let certificates = Certificates::load(&config, &metrics)?;
+    certificates.warnings().for_each(|warning| warn!("{warning}"));
+    let bound = bind(&config)?;
     let parts = Arc::new(Parts::new(&config, &resources, access).map_err(AppError::config)?);
     let admin = start_admin(&config, &metrics, &parts, &draining).await?;
     let shared = Arc::new(Shared {
@@ -108,7 +113,8 @@ async fn serve(
         metrics: metrics.clone(),
     });
     let (loops, threads) = Loops::start(&shared, &draining).map_err(AppError::runtime)?;
-    start_accepting(&bound, loops, &config, &metrics, &draining);
+    start_accepting(&bound, &certificates, loops, &shared, &draining);
+    tokio::spawn(certificates.keep(hangup));
     announce(bound, admin).map_err(AppError::runtime)?;
     let signal = ending.next().await;
     info!(
@@ -139,7 +145,7 @@ async fn start_admin(
     let Some(wanted) = &config.admin else { return Ok(None) };
     let admin =
         || Admin { metrics: metrics.clone(), gates: parts.gates(), draining: draining.clone() };
-    let at = |address: &Address| Listener { name: "admin".to_owned(), address: address.clone() };
+    let at = |address: &Address| Listener::plain("admin", address.clone());
     let started = admin().start(at(&wanted.address)).await;
     let url = match (started, &wanted.address) {
         (Err(AdminError::Bind(taken)), Address::Tcp(address))
@@ -171,16 +177,18 @@ fn announce(bound: Vec<Arc<Bound>>, admin: Option<String>) -> io::Result<()> {
 
 fn start_accepting(
     bound: &[Arc<Bound>],
+    certificates: &Certificates,
     loops: Loops,
-    config: &Config,
-    metrics: &Metrics,
+    shared: &Shared,
     draining: &watch::Receiver<bool>,
 ) {
+    let (server, metrics) = (&shared.config.server, &shared.metrics);
     let loops = Arc::new(loops);
-    let room = Arc::new(Semaphore::new(config.server.max_connections.min(Semaphore::MAX_PERMITS)));
-    for one in bound {
+    let room = Arc::new(Semaphore::new(server.max_connections.min(Semaphore::MAX_PERMITS)));
+    for (one, listener) in bound.iter().zip(&server.listeners) {
+        let opening = Opening::new(listener, certificates.of(listener), server, metrics);
         let (one, loops, room) = (Arc::clone(one), Arc::clone(&loops), Arc::clone(&room));
-        tokio::spawn(accept(one, loops, room, metrics, draining.clone()));
+        tokio::spawn(accept(one, opening, loops, room, metrics, draining.clone()));
     }
 }
 

@@ -1,8 +1,16 @@
-//! The signals that end the program: the first drains, the second ends it at once.
+//! The signals of the operator: the first that ends the program drains, the second ends it at once; SIGHUP renews.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGHUP, which from now on ends nothing.
+///
+/// # Errors
+/// As `sigaction(2)`.
+pub fn hangup() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
 
 /// SIGTERM and SIGINT.
 pub struct Ending {

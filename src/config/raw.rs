@@ -78,6 +78,22 @@ mirror! {
         "name" name: String;
         /// "HOST:PORT", ":PORT" or "unix:PATH".
         "address" address: String;
+        /// Speaks TLS here: HTTPS, with HTTP/2 where the client agrees.
+        "tls" tls: ListenerTls;
+        /// Each connection begins with a header of the PROXY protocol, 1 or 2, that names its client.
+        "proxy_protocol" proxy_protocol: bool = "false";
+    }
+
+    /// TLS of a listener; all files are PEM.
+    ["server.listeners.tls"] ListenerTls {
+        /// The certificate and those that vouch for it, its own first.
+        "certificate" certificate: String;
+        /// The certificate's private key, not encrypted.
+        "key" key: String;
+        /// Authorities whose client certificates are taken; without it no client is asked for one.
+        "client_ca" client_ca: String;
+        /// With client_ca: require, or optional, which takes clients without a certificate too.
+        "client_auth" client_auth: String = "\"require\"";
     }
 
     /// The operator's listener.
@@ -316,6 +332,7 @@ pub fn keys() -> Vec<Key> {
         File::keys(),
         Server::keys(),
         Listener::keys(),
+        ListenerTls::keys(),
         Admin::keys(),
         Upstream::keys(),
         UpstreamTls::keys(),

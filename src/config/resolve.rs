@@ -13,6 +13,7 @@ mod response;
 mod route;
 mod server;
 mod target;
+mod tls;
 mod upstream;
 
 use std::ops::RangeInclusive;

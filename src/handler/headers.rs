@@ -68,7 +68,12 @@ fn strip_listed(headers: &mut HeaderMap) {
 
 /// Tells the upstream who asked: `X-Forwarded-For`, `-Proto`, `-Host`. What the client says of itself goes on only
 /// when it is trusted; then its own address is added to the list.
-pub fn forward(headers: &mut HeaderMap, peer: Option<&HeaderValue>, is_trusted: bool) {
+pub fn forward(
+    headers: &mut HeaderMap,
+    peer: Option<&HeaderValue>,
+    is_tls: bool,
+    is_trusted: bool,
+) {
     if !is_trusted {
         strip_forged(headers);
     }
@@ -77,7 +82,8 @@ pub fn forward(headers: &mut HeaderMap, peer: Option<&HeaderValue>, is_trusted: 
     }
     let has = |headers: &HeaderMap, name| is_trusted && headers.contains_key(name);
     if !has(headers, X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        let scheme = HeaderValue::from_static(if is_tls { "https" } else { "http" });
+        headers.insert(X_FORWARDED_PROTO, scheme);
     }
     if !has(headers, X_FORWARDED_HOST)
         && let Some(host) = headers.get(HOST).cloned()
@@ -155,18 +161,18 @@ mod tests {
         let peer = Some(&HeaderValue::from_static("10.0.0.1"));
         let mut headers = map(&forged);
         headers.insert(HOST, HeaderValue::from_static("h"));
-        forward(&mut headers, peer, false);
+        forward(&mut headers, peer, true, false);
         assert_eq!(
             headers,
             map(&[
                 ("host", "h"),
                 ("x-forwarded-for", "10.0.0.1"),
-                ("x-forwarded-proto", "http"),
+                ("x-forwarded-proto", "https"),
                 ("x-forwarded-host", "h")
             ])
         );
         let mut headers = map(&forged);
-        forward(&mut headers, peer, true);
+        forward(&mut headers, peer, false, true);
         let list: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
         assert_eq!(list, ["6.6.6.6", "10.0.0.1"]);
     }

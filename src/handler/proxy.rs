@@ -153,7 +153,8 @@ impl Shared {
         }
         let peer = context.peer.as_ref();
         let is_trusted = peer.is_some_and(|peer| self.trusts(peer));
-        forward(&mut head.headers, peer.map(|peer| &peer.text), is_trusted);
+        let peer = peer.map(|peer| &peer.text);
+        forward(&mut head.headers, peer, context.is_tls, is_trusted);
         head.uri = in_origin_form(&head.uri);
         head.version = Version::HTTP_11;
         http::Request::from_parts(head, body)

@@ -11,12 +11,14 @@ use tracing::warn;
 
 use crate::listen::Bound;
 use crate::server::connection::Accepted;
+use crate::server::opening::Opening;
 use crate::server::{BACK_OFF, Loops};
 use crate::telemetry::Metrics;
 
 /// Accepts until `drain` changes. A connection beyond `max_connections` waits in the kernel's backlog.
 pub fn accept(
     bound: Arc<Bound>,
+    opening: Opening,
     loops: Arc<Loops>,
     room: Arc<Semaphore>,
     metrics: &Metrics,
@@ -28,7 +30,7 @@ pub fn accept(
         open: metrics.connections_open.with_label_values(&[bound.name()]),
         failed: metrics.connection_errors.with_label_values(&["accept"]),
     };
-    accept_all(bound, loops, room, meters, drain)
+    accept_all(bound, Arc::new(opening), loops, room, meters, drain)
 }
 
 struct Meters {
@@ -39,6 +41,7 @@ struct Meters {
 
 async fn accept_all(
     bound: Arc<Bound>,
+    opening: Arc<Opening>,
     loops: Arc<Loops>,
     room: Arc<Semaphore>,
     meters: Meters,
@@ -56,7 +59,7 @@ async fn accept_all(
         match (stream, place) {
             (Ok(stream), Ok(place)) => {
                 meters.accepted.inc();
-                loops.hand_over(Accepted::new(stream, place, &meters.open));
+                loops.hand_over(Accepted::new(stream, Arc::clone(&opening), place, &meters.open));
             }
             (Err(problem), _) => {
                 meters.failed.inc();

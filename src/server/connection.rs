@@ -1,6 +1,5 @@
 //! One client connection: HTTP/1.1 or HTTP/2 by its first bytes, each request to its route.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::call::RequestId;
 use crate::config::Config;
 use crate::handler::arguments::decoded;
-use crate::handler::{Context, Error, Peer, Request, RequestBody};
+use crate::handler::{Context, Error, Request, RequestBody};
 use crate::listen::Stream;
 use crate::route::{Promised, RouteService, Table, Target, UNMATCHED};
 use crate::server::Shared;
@@ -28,6 +27,7 @@ use crate::server::gate::head;
 use crate::server::gated::{self, Gated};
 use crate::server::graceful::Watcher;
 use crate::server::hygiene::{self, path::unslashed};
+use crate::server::opening::{Client, Opened, Opening};
 use crate::server::pace::Limits;
 use crate::server::paced::{Busy, Clock, Meters, Paced};
 use crate::server::protocol::Protocol;
@@ -45,6 +45,7 @@ const LEAST_BUFFER: usize = 8192;
 /// An accepted connection, counted as open while it lives.
 pub struct Accepted {
     stream: Stream,
+    opening: Arc<Opening>,
     _place: OwnedSemaphorePermit,
     _open: Open,
 }
@@ -58,11 +59,16 @@ impl Drop for Open {
 }
 
 impl Accepted {
-    /// Holds `place` under `max_connections`.
+    /// Holds `place` under `max_connections`; HTTP begins after `opening`.
     #[must_use]
-    pub fn new(stream: Stream, place: OwnedSemaphorePermit, open: &IntGauge) -> Self {
+    pub fn new(
+        stream: Stream,
+        opening: Arc<Opening>,
+        place: OwnedSemaphorePermit,
+        open: &IntGauge,
+    ) -> Self {
         open.inc();
-        Self { stream, _place: place, _open: Open(open.clone()) }
+        Self { stream, opening, _place: place, _open: Open(open.clone()) }
     }
 }
 
@@ -117,30 +123,37 @@ impl Router {
 
     /// Serves a connection until it ends, or until `watcher` tells it to after its present request.
     pub async fn serve(self: Arc<Self>, accepted: Accepted, watcher: Watcher) {
+        let opening = accepted.opening;
         match accepted.stream {
             Stream::Tcp(stream, peer) => match TcpStream::from_std(stream) {
-                Ok(stream) => self.serve_stream(stream, Some(peer), watcher).await,
+                Ok(stream) => {
+                    self.serve_opened(opening.open(stream, Some(peer)).await, watcher).await
+                }
                 Err(problem) => self.unusable(&problem),
             },
             Stream::Unix(stream) => match UnixStream::from_std(stream) {
-                Ok(stream) => self.serve_stream(stream, None, watcher).await,
+                Ok(stream) => self.serve_opened(opening.open(stream, None).await, watcher).await,
                 Err(problem) => self.unusable(&problem),
             },
         }
     }
 
-    async fn serve_stream<S>(self: &Arc<Self>, stream: S, peer: Option<IpAddr>, watcher: Watcher)
+    async fn serve_opened<S>(self: &Arc<Self>, opened: Option<Opened<S>>, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = peer.map(Peer::new);
+        let Some(Opened { stream, client, protocol }) = opened else { return };
         let clock = Clock::new(Limits::of(&self.config.server));
         let (open, closed) = oneshot::channel();
         let mut stream = Paced::new(stream, clock.clone(), self.late.clone(), open);
-        let Ok(first) = Protocol::of(&mut stream).await else { return };
+        let first = match protocol {
+            Some(agreed) => Ok(agreed),
+            None => Protocol::of(&mut stream).await,
+        };
+        let Ok(first) = first else { return };
         let service = service_fn(|request: http::Request<Incoming>| {
             let busy = clock.request(request.version() == Version::HTTP_2);
-            self.answer(request, peer.clone(), busy)
+            self.answer(request, client.clone(), busy)
         });
         let served = match first {
             Protocol::Http1(read) => {
@@ -178,14 +191,14 @@ impl Router {
         tracing::warn!("a connection could not be served: {problem}");
     }
 
-    fn answer(&self, request: http::Request<Incoming>, peer: Option<Peer>, busy: Busy) -> Answered {
+    fn answer(&self, request: http::Request<Incoming>, client: Client, busy: Busy) -> Answered {
         let (mut head, body) = request.into_parts();
         let id = RequestId::next();
         let server = &self.config.server;
         let fault = hygiene::mend(&mut head, server.max_body_size).err();
         let must_close = fault.is_some() && head.version < Version::HTTP_2;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
-        let request = Request { head, body, context: at(peer, id, fault) };
+        let request = Request { head, body, context: at(client, id, fault) };
         Answered::new(id, must_close, busy, || self.dispatch(request))
     }
 
@@ -220,10 +233,11 @@ impl Router {
 }
 
 /// What is known of a request when its head has come.
-fn at(peer: Option<Peer>, id: RequestId, refusal: Option<Error>) -> Context {
+fn at(client: Client, id: RequestId, refusal: Option<Error>) -> Context {
     Context {
         id,
-        peer,
+        peer: client.peer,
+        is_tls: client.is_tls,
         arrived: Instant::now(),
         refusal,
         params: Vec::new(),

@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -32,6 +32,7 @@ struct State {
     pace: Mutex<Pace>,
     is_tunnel: AtomicBool,
     is_refused: AtomicBool,
+    is_cut: AtomicBool,
 }
 
 impl Clock {
@@ -39,8 +40,8 @@ impl Clock {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let pace = Mutex::new(Pace::new(limits, Instant::now()));
-        let (is_tunnel, is_refused) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(State { pace, is_tunnel, is_refused }))
+        let off = || AtomicBool::new(false);
+        Self(Arc::new(State { pace, is_tunnel: off(), is_refused: off(), is_cut: off() }))
     }
 
     /// A request's head is whole; it lasts until the returned value is dropped.
@@ -71,6 +72,16 @@ impl Clock {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.0.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// An answer did not get to its end.
+    fn cut(&self) {
+        self.0.is_cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer is, or may be, not whole.
+    fn is_cut(&self) -> bool {
+        self.is_busy() || self.0.is_cut.load(Ordering::Relaxed)
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -111,7 +122,7 @@ impl Meters {
 }
 
 /// The stream of a connection under a [`Clock`].
-pub struct Paced<S> {
+pub struct Paced<S: AsyncWrite + Unpin> {
     stream: S,
     /// Read already, to find out which protocol this is.
     replay: Bytes,
@@ -119,6 +130,7 @@ pub struct Paced<S> {
     meters: Meters,
     timer: Option<Pin<Box<Sleep>>>,
     is_over: bool,
+    is_shut: bool,
     _open: oneshot::Sender<Infallible>,
 }
 
@@ -127,7 +139,7 @@ impl<S: AsyncWrite + Unpin> Paced<S> {
     /// the HTTP connection that it was.
     pub fn new(stream: S, clock: Clock, meters: Meters, open: oneshot::Sender<Infallible>) -> Self {
         let (replay, timer) = (Bytes::new(), None);
-        Self { stream, replay, clock, meters, timer, is_over: false, _open: open }
+        Self { stream, replay, clock, meters, timer, is_over: false, is_shut: false, _open: open }
     }
 
     /// Gives `bytes` to the next reader once more.
@@ -232,21 +244,40 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_shut = true;
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Drop for Paced<S> {
+    /// hyper just drops some connections, as one that ends within a head. The client is told that this is all
+    /// (`close_notify`, RFC 8446 section 6.1), unless an answer was cut: that must not look like an end.
+    fn drop(&mut self) {
+        if !self.is_shut && !self.clock.is_tunnel() && !self.clock.is_cut() {
+            let mut context = Context::from_waker(Waker::noop());
+            let _as_far_as_it_goes = Pin::new(&mut self.stream).poll_shutdown(&mut context);
+        }
     }
 }
 
 /// An answer's body that keeps its connection busy until it ends.
 pub struct Occupying {
     body: Body,
-    _busy: Option<Busy>,
+    busy: Option<Busy>,
+    has_ended: bool,
 }
 
 impl Occupying {
     /// `body`, while `busy` is held.
     #[must_use]
     pub fn new(body: Body, busy: Option<Busy>) -> Self {
-        Self { body, _busy: busy }
+        Self { body, busy, has_ended: false }
+    }
+
+    fn cut(&self) {
+        if let Some(Busy(clock)) = &self.busy {
+            clock.cut();
+        }
     }
 }
 
@@ -258,7 +289,13 @@ impl HttpBody for Occupying {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &frame {
+            None => self.has_ended = true,
+            Some(Err(_)) => self.cut(),
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -267,5 +304,13 @@ impl HttpBody for Occupying {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Occupying {
+    fn drop(&mut self) {
+        if !self.has_ended && !self.body.is_end_stream() {
+            self.cut();
+        }
     }
 }

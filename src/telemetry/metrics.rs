@@ -87,6 +87,10 @@ metrics! {
         "Client connections accepted.";
     connection_errors: IntCounterVec = "cofferdam_connection_errors_total" ["reason"]
         "Client connections that failed.";
+    tls_expiry: IntGaugeVec = "cofferdam_tls_certificate_expiry_timestamp_seconds" ["listener"]
+        "When the listener's certificate ends, in seconds since the Unix epoch.";
+    tls_reloads: IntCounterVec = "cofferdam_tls_certificate_reloads_total" ["listener", "result"]
+        "Changed certificates taken, or refused because they were broken.";
     queue_depth: IntGaugeVec = "cofferdam_queue_depth" ["function"]
         "Calls waiting for a slot; running ones not counted.";
     queue_limit: IntGaugeVec = "cofferdam_queue_limit" ["function"]

@@ -109,6 +109,7 @@ const SHORT: &str = r#"
 listen = ":0"
 upstream = "app"
 upstreams.app.url = "http://app"
+server.listeners = [{ name = "tls", address = ":1", tls = { certificate = "c", key = "k", client_ca = "a" } }]
 functions.f = { library = "f.so", prototype = "int f(void)" }
 routes = [{ path = "/", respond = {} }]
 "#;

@@ -24,6 +24,32 @@ fn the_smallest_file_is_a_listener() {
 }
 
 #[test]
+fn a_listener_may_speak_tls_and_expect_the_proxy_protocol() {
+    let config = parse(
+        r#"
+[[server.listeners]]
+name = "https"
+address = ":8443"
+tls = { certificate = "cert.pem", key = "/keys/key.pem", client_ca = "../ca.pem" }
+[[server.listeners]]
+name = "balanced"
+address = ":8444"
+proxy_protocol = true
+"#,
+    )
+    .unwrap();
+    let [https, balanced] = &config.server.listeners[..] else { panic!("{config:?}") };
+    let tls = https.tls.as_ref().unwrap();
+    assert_eq!(tls.defined_at, "/etc/cofferdam/cofferdam.toml:5");
+    assert_eq!(tls.certificate, PathBuf::from("/etc/cofferdam/cert.pem"));
+    assert_eq!(tls.key, PathBuf::from("/keys/key.pem"));
+    let client = tls.client.as_ref().unwrap();
+    assert_eq!((client.ca.clone(), client.is_required), ("/etc/cofferdam/../ca.pem".into(), true));
+    assert_eq!((https.proxy_protocol, balanced.proxy_protocol), (false, true));
+    assert!(balanced.tls.is_none());
+}
+
+#[test]
 fn the_top_level_upstream_is_a_route() {
     let config = parse(
         r#"

@@ -1,6 +1,6 @@
 //! A certificate authority of a test's own, and certificates by it.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// Signs certificates.
 pub struct Authority {
@@ -40,5 +40,20 @@ impl Authority {
         let params = CertificateParams::new(names).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Pair { certificate, key: key.serialize_pem() }
+    }
+
+    /// A certificate for `localhost` and 127.0.0.1 until the end of `year`.
+    pub fn issue_until(&self, year: i32) -> Pair {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = date_time_ymd(year, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Pair { certificate, key: key.serialize_pem() }
+    }
+
+    /// One that lasts.
+    pub fn issue(&self) -> Pair {
+        self.issue_until(2100)
     }
 }

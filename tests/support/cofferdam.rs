@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ const FOLLOW: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Builder {
     toml: String,
+    files: Vec<(String, String)>,
     unread: bool,
 }
 
@@ -32,6 +34,12 @@ impl Builder {
     /// The configuration. `listen = "127.0.0.1:0"` and an `[admin]` on port 0 are added where it has neither.
     pub fn config(mut self, toml: &str) -> Self {
         self.toml = toml.to_owned();
+        self
+    }
+
+    /// A file beside the configuration.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -50,6 +58,9 @@ impl Builder {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("cofferdam.toml");
         std::fs::write(&config, complete(&self.toml)).unwrap();
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
         command.arg("run").arg(&config);
         let spawn = if self.unread { Running::spawn_unread } else { Running::spawn };
@@ -75,7 +86,7 @@ fn complete(toml: &str) -> String {
 pub struct Cofferdam {
     running: Running,
     listeners: Vec<(String, Place)>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _shared: Shared,
 }
 
@@ -106,7 +117,7 @@ impl Cofferdam {
             );
         }
         let listeners = running.stdout().iter().filter_map(|line| listening(line)).collect();
-        Self { running, listeners, _folder: folder, _shared: shared }
+        Self { running, listeners, folder, _shared: shared }
     }
 
     /// Where the listener of this name accepts.
@@ -117,6 +128,11 @@ impl Cofferdam {
     pub fn place(&self, name: &str) -> Place {
         let found = self.listeners.iter().find(|(n, _)| n == name).map(|(_, place)| place.clone());
         found.unwrap_or_else(|| panic!("no listener {name:?} in {:?}", self.listeners))
+    }
+
+    /// The path of a file beside its configuration.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// `http://ADDRESS` of the listener of this name.

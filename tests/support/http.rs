@@ -121,7 +121,8 @@ impl Connection {
 
     /// Sends bytes as they stand.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// One request and its answer. `Host` and `Content-Length` are added unless given.

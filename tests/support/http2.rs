@@ -1,12 +1,18 @@
-//! A small blocking HTTP/2 client with prior knowledge (RFC 9113 section 3.3), on hyper; one connection, many streams.
+//! A small blocking HTTP/2 client on hyper, with prior knowledge (RFC 9113 section 3.3) or over TLS; one connection, many
+//! streams.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
 
 use super::http::{Response, TIMEOUT};
+use super::https::{HOST, Trust};
 use super::place::Place;
 
 /// A request in the terms of hyper.
@@ -25,11 +31,41 @@ impl Http2 {
     /// Where nobody listens there, or does not speak HTTP/2.
     #[track_caller]
     pub fn open(place: impl Into<Place>) -> Self {
+        Self::over(place, async |stream| stream)
+    }
+
+    /// Connects over TLS.
+    ///
+    /// # Panics
+    /// As [`Http2::open`], and where the handshake fails.
+    #[track_caller]
+    pub fn open_tls(place: impl Into<Place>, trust: &Trust) -> Self {
+        let connector = TlsConnector::from(trust.config());
+        let name = ServerName::try_from(HOST).unwrap();
+        Self::over(place, async |stream| connector.connect(name, stream).await.unwrap())
+    }
+
+    /// Connects over TCP and sends `first` before anything else.
+    ///
+    /// # Panics
+    /// As [`Http2::open`].
+    #[track_caller]
+    pub fn open_after(place: impl Into<Place>, first: &[u8]) -> Self {
+        Self::over(place, async |mut stream| {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, first).await.unwrap();
+            stream
+        })
+    }
+
+    #[track_caller]
+    fn over<S>(place: impl Into<Place>, open: impl AsyncFnOnce(TcpStream) -> S) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Place::Tcp(address) = place.into() else { panic!("over TCP only") };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let sender = runtime.block_on(async {
-            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            let io = TokioIo::new(stream);
+            let io = TokioIo::new(open(TcpStream::connect(address).await.unwrap()).await);
             let (sender, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
             tokio::spawn(connection);
             sender

@@ -6,6 +6,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
+
 /// A listening address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -16,9 +18,9 @@ pub enum Place {
 }
 
 impl Place {
-    /// Of `http://HOST:PORT[/…]`, `http://unix:PATH` or `unix:PATH`, as `listening` lines say it.
+    /// Of `http://HOST:PORT[/…]`, the same with `https`, `http://unix:PATH` or `unix:PATH`, as `listening` lines say it.
     pub fn parse(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("http://").unwrap_or(url);
+        let rest = url.strip_prefix("http://").or(url.strip_prefix("https://")).unwrap_or(url);
         match rest.strip_prefix("unix:") {
             Some(path) => Some(Self::Unix(path.into())),
             None => rest.split('/').next()?.parse().ok().map(Self::Tcp),
@@ -63,6 +65,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A Unix stream socket.
     Unix(UnixStream),
+    /// TLS over one of them.
+    Tls(Box<StreamOwned<ClientConnection, Stream>>),
 }
 
 impl Stream {
@@ -78,6 +82,7 @@ impl Stream {
                 s.set_read_timeout(timeout)?;
                 s.set_write_timeout(timeout)
             }
+            Self::Tls(s) => s.sock.set_timeout(timeout),
         }
     }
 
@@ -86,6 +91,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => s.shutdown(how),
             Self::Unix(s) => s.shutdown(how),
+            Self::Tls(s) => s.sock.shutdown(how),
         }
     }
 }
@@ -95,6 +101,7 @@ impl Read for Stream {
         match self {
             Self::Tcp(s) => s.read(buf),
             Self::Unix(s) => s.read(buf),
+            Self::Tls(s) => s.read(buf),
         }
     }
 }
@@ -104,11 +111,15 @@ impl Write for Stream {
         match self {
             Self::Tcp(s) => s.write(buf),
             Self::Unix(s) => s.write(buf),
+            Self::Tls(s) => s.write(buf),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Self::Tls(s) => s.flush(),
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
     }
 }
 
@@ -136,6 +147,7 @@ fn places_are_read_from_what_is_printed() {
     let tcp = Place::Tcp("127.0.0.1:80".parse().unwrap());
     for (text, place) in [
         ("http://127.0.0.1:80", Some(tcp.clone())),
+        ("https://127.0.0.1:80", Some(tcp.clone())),
         ("http://127.0.0.1:80/x", Some(tcp)),
         ("http://unix:/run/a.sock", Some(Place::Unix("/run/a.sock".into()))),
         ("unix:/run/a.sock", Some(Place::Unix("/run/a.sock".into()))),

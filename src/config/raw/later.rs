@@ -45,13 +45,6 @@ pub(crate) const LATER: &[Later] = &[
         "remove it: a call answers the request that made it; see on_disconnect = \"finish\"",
     ),
     later("", "brokers", "[brokers.NAME]", "remove it: calls come from HTTP requests"),
-    later("server", "tls", "TLS", "remove it: accept plain HTTP, behind what ends TLS for you"),
-    later(
-        "server.listeners",
-        "tls",
-        "TLS",
-        "remove it: accept plain HTTP, behind what ends TLS for you",
-    ),
     later(
         "functions.NAME",
         "sandbox",

@@ -172,6 +172,8 @@ fn home(section: &str) -> String {
         ("log.access" | "upstreams.NAME" | "functions.NAME", _) => format!("in [{section}]"),
         ("functions.NAME.queue", _) => "in `queue = { … }` of a function".into(),
         ("upstreams.NAME.queue", _) => "in `queue = { … }` of an upstream".into(),
+        ("server.listeners.tls", _) => "in `tls = { … }` of a listener".into(),
+        ("upstreams.NAME.tls", _) => "in `tls = { … }` of an upstream".into(),
         (_, Some((_, table))) => format!("in `{table} = {{ … }}`"),
         _ => format!("in [{section}]"),
     }

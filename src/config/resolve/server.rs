@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{address, name, number, parsed, require, value, value_or, word};
+use super::{address, name, number, parsed, require, tls, value, value_or, word};
 use crate::config::raw::{self, Field, File, Off, Size};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
@@ -101,7 +101,7 @@ fn listeners(file: &File, written: &raw::Server, source: &mut Source<'_>) -> Opt
     if let Some(field) = &file.listen
         && let Some(address) = address::address(Some(field), source)
     {
-        let listener = Listener { name: MAIN_LISTENER.into(), address };
+        let listener = Listener::plain(MAIN_LISTENER, address);
         let (name_at, address_at) = (field.span.clone(), field.span.clone());
         found.push(Found { listener, name_at, address_at });
     }
@@ -124,8 +124,11 @@ fn one_listener(field: &Field<raw::Listener>, source: &mut Source<'_>) -> Option
         _ => name::label(text),
     });
     let address = address::address(raw.address.as_ref(), source);
+    let tls = raw.tls.as_ref().map(|field| tls::tls(field, source));
+    let tls = tls.map_or(Some(None), |tls| tls.map(Some));
+    let proxy_protocol = value_or(raw.proxy_protocol.as_ref(), false);
     Some(Found {
-        listener: Listener { name: name?, address: address? },
+        listener: Listener { name: name?, address: address?, tls: tls?, proxy_protocol },
         name_at: raw.name.as_ref()?.span.clone(),
         address_at: raw.address.as_ref()?.span.clone(),
     })
