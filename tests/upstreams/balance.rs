@@ -53,8 +53,8 @@ fn a_connect_that_fails_goes_elsewhere_and_then_nobody_asks_there() {
     assert_eq!((errors(&cofferdam, "connect"), of(&cofferdam, "ejections_total", &[])), (5.0, 1.0));
     assert_eq!(of(&cofferdam, "retries_total", &[]), 5.0);
     assert!(app.requests().iter().all(|request| request.body == b"body"));
-    assert!(is_logged(&cofferdam, &["upstream `app`", &down, "Connection refused"]));
-    assert!(is_logged(&cofferdam, &[&down, "is left out for 10s after 5 failures in a row"]));
+    eventually!(is_logged(&cofferdam, &["upstream `app`", &down, "Connection refused"]));
+    eventually!(is_logged(&cofferdam, &[&down, "is left out for 10s after 5 failures in a row"]));
 }
 
 #[test]

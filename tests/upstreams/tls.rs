@@ -87,7 +87,7 @@ fn verify_false_believes_anybody_and_says_so() {
     let secure = Secure::start("other.internal", false);
     let cofferdam = secure.proxy("verify = false");
     assert_eq!(cofferdam.get("/").text(), "app");
-    assert!(is_logged(&cofferdam, &["upstream `app` is not verified", "tls.verify = false"]));
+    eventually!(is_logged(&cofferdam, &["upstream `app` is not verified", "tls.verify = false"]));
 }
 
 #[test]
