@@ -8,9 +8,8 @@ use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::app::AppError;
 use crate::config::{Config, Listener};
-use crate::listen::tls::Tls;
+use crate::listen::tls::{Tls, TlsError};
 use crate::telemetry::Metrics;
 
 /// How long a changed file may go unseen.
@@ -19,26 +18,31 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// TLS by listener.
 pub struct Certificates(HashMap<String, Arc<Tls>>);
 
+/// All that is wrong with them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", told(.0))]
+pub struct Broken(Vec<TlsError>);
+
+fn told(problems: &[TlsError]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 impl Certificates {
     /// Reads the files of all listeners.
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub fn load(config: &Config, metrics: &Metrics) -> Result<Self, AppError> {
+    pub fn load(config: &Config, metrics: &Metrics) -> Result<Self, Broken> {
         let mut loaded = HashMap::new();
         let mut problems = Vec::new();
         for listener in &config.server.listeners {
             let Some(settings) = &listener.tls else { continue };
             match Tls::load(&listener.name, settings, metrics) {
                 Ok(tls) => drop(loaded.insert(listener.name.clone(), Arc::new(tls))),
-                Err(problem) => problems.push(format!("error: {problem}")),
+                Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() {
-            Ok(Self(loaded))
-        } else {
-            Err(AppError::Config(problems.join("\n")))
-        }
+        if problems.is_empty() { Ok(Self(loaded)) } else { Err(Broken(problems)) }
     }
 
     /// What should be said of certificates that load and yet are of no use.

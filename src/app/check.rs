@@ -1,5 +1,5 @@
-//! `cofferdam check FILE`: the settings, the certificates, and each library in a worker: a constructor never runs in
-//! this program.
+//! `cofferdam check FILE`: the settings, the files that they name, and each library in a worker: a constructor never
+//! runs in this program.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,14 @@ use crate::telemetry::Metrics;
 /// Prints one line when all is well.
 ///
 /// # Errors
-/// All that is wrong with the file; then with the certificates and the libraries that it names.
+/// All that is wrong with the file; or else with the certificates, keys and libraries that it names.
 pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let config = load(file)?;
     let metrics = Metrics::new().map_err(AppError::runtime)?;
-    let mut problems = upstream_problems(&config);
+    let mut problems = tls_problems(&config);
     match Certificates::load(&config, &metrics) {
-        Ok(certificates) => {
-            certificates.warnings().for_each(|warning| eprintln!("warning: {warning}"));
-        }
-        Err(problem) => problems.push(problem.to_string()),
+        Ok(all) => all.warnings().for_each(|warning| eprintln!("warning: {warning}")),
+        Err(broken) => problems.push(broken.to_string()),
     }
     if !config.functions.is_empty() {
         problems.extend(library_problems(&config, metrics, worker)?);
@@ -40,7 +38,7 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
 }
 
 /// The files that connections to upstreams need.
-fn upstream_problems(config: &Config) -> Vec<String> {
+fn tls_problems(config: &Config) -> Vec<String> {
     let problem = |upstream: &Arc<Upstream>| {
         let made = connector(upstream, upstream.tls.as_ref()?);
         made.err().map(|problem| problem.to_string())

@@ -102,7 +102,7 @@ async fn serve(
     let hangup = hangup().map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
     let metrics = resources.metrics.clone();
-    let certificates = Certificates::load(&config, &metrics)?;
+    let certificates = Certificates::load(&config, &metrics).map_err(AppError::config)?;
     certificates.warnings().for_each(|warning| warn!("{warning}"));
     let bound = bind(&config)?;
     let parts = Arc::new(Parts::new(&config, &resources, access).map_err(AppError::config)?);

@@ -17,7 +17,7 @@ use files::{Fault, Files, Made};
 
 /// Why a listener has no TLS.
 #[derive(Debug, thiserror::Error)]
-#[error("{defined_at}: listener `{listener}`: {fault}")]
+#[error("error: listener `{listener}`: {}\n --> {defined_at}\n  = help: {}\n", .fault.what, .fault.mend)]
 pub struct TlsError {
     defined_at: String,
     listener: String,

@@ -53,8 +53,8 @@ fn a_changed_certificate_is_taken_and_open_connections_live() {
     eventually!(within SEEN; shows(&cofferdam, &authority, &new));
     assert_eq!(old.request("GET", "/", &[], b"").unwrap().text(), "made");
     assert_eq!(reloads(&cofferdam, "ok"), 1.0);
-    // The last day of 2090, and that of 2100.
-    assert_eq!((before, expiry(&cofferdam)), (4_133_894_400.0, 3_818_361_600.0));
+    // The first day of 4096, and the last of 2090.
+    assert_eq!((before, expiry(&cofferdam)), (67_090_118_400.0, 3_818_361_600.0));
 }
 
 #[test]
@@ -176,11 +176,12 @@ fn files_that_do_not_do_are_named_with_their_mend() {
         for command in ["check", "run"] {
             let ended = file.run(command, &[]);
             assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{what}: {ended:?}");
-            let mut told = ended.stderr.lines().filter(|line| line.starts_with("error: "));
-            let (line, more) = (told.next().unwrap_or_default(), told.next());
-            let place = format!("error: {}:4: listener `https`: ", file.path());
-            assert!(line.starts_with(&place) && more.is_none(), "{what}: {ended:?}");
-            assert!(line.contains(what) && line.contains(mend), "{what}: {ended:?}");
+            let told = ended.stderr.lines().skip_while(|line| !line.starts_with("error: "));
+            let [title, place, help] = told.collect::<Vec<_>>()[..] else { panic!("{ended:?}") };
+            assert!(title.starts_with("error: listener `https`: "), "{what}: {ended:?}");
+            assert_eq!(place, format!(" --> {}:4", file.path()));
+            assert!(title.contains(what) && help.contains(mend), "{what}: {ended:?}");
+            assert!(help.starts_with("  = help: "), "{what}: {ended:?}");
         }
     }
     let ended = file(Some(cert), Some(key), Some(authority.pem())).run("check", &[]);

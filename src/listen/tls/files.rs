@@ -25,8 +25,8 @@ const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[derive(Debug, Hash, thiserror::Error)]
 #[error("{what} — {mend}")]
 pub(super) struct Fault {
-    what: String,
-    mend: &'static str,
+    pub(super) what: String,
+    pub(super) mend: &'static str,
 }
 
 /// What the files hold.
