@@ -10,6 +10,7 @@ pub mod background;
 pub mod by_hand;
 pub mod clib;
 pub mod cofferdam;
+pub mod frames;
 pub mod http;
 pub mod http2;
 pub mod https;

@@ -62,7 +62,7 @@ fn library_problems(
 }
 
 async fn load_problem(function: &Arc<Function>, resources: &Resources) -> Option<String> {
-    let started = start(&spec(function, resources), Priority::Normal).await;
+    let started = start(&spec(function, resources), Priority::Normal, None).await;
     let failure = started.err()?;
     Some(format!("error: function `{}`: {}", function.name, failure.message))
 }

@@ -4,21 +4,28 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
+use crate::call::Hold;
 use crate::child::control::{Control, ControlError};
 use crate::child::output::Output;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{Reaped, kill_group, reap, terminate_group};
 use crate::wire::FromWorker;
 
+/// How long a thread without a runtime waits for a process that it has killed.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// A process that leads its own group and was not reaped yet. Dropping it kills and collects it.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
     is_reaped: bool,
+    /// The slot that it occupies, until it is reaped.
+    hold: Option<Hold>,
 }
 
 impl Process {
@@ -57,16 +64,27 @@ impl Drop for Process {
             return;
         }
         kill_group(self.pid);
-        if let (Ok(None), Ok(runtime)) = (reap(self.pid), Handle::try_current()) {
-            runtime.spawn(collect(self.pid));
+        if matches!(reap(self.pid), Ok(None)) {
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(collect(self.pid, self.hold.take()))),
+                Err(_) => collect_here(self.pid),
+            }
         }
     }
 }
 
-async fn collect(pid: u32) {
+async fn collect(pid: u32, hold: Option<Hold>) {
     let ended = PidFd::open(pid).and_then(PidFd::watch);
     if let Ok(ended) = ended {
         let _readable = ended.readable().await;
+        let _collected = reap(pid);
+    }
+    drop(hold);
+}
+
+/// On a thread that may block: the spawner's, whose caller left meanwhile.
+fn collect_here(pid: u32) {
+    if PidFd::open(pid).is_ok_and(|ended| ended.ends_within(PROMPT)) {
         let _collected = reap(pid);
     }
 }
@@ -82,12 +100,13 @@ pub struct Started {
 }
 
 impl Started {
-    /// Takes over a child that leads its own process group and has pipes for its output.
+    /// Takes over a child that leads its own process group and has pipes for its output; `hold` lives until it is
+    /// reaped.
     ///
     /// # Errors
     /// No descriptor left, or no pipes; the child is killed then.
-    pub fn adopt(mut child: Child, control: UnixStream) -> io::Result<Self> {
-        let process = Process { pid: child.id(), is_reaped: false };
+    pub fn adopt(mut child: Child, control: UnixStream, hold: Option<Hold>) -> io::Result<Self> {
+        let process = Process { pid: child.id(), is_reaped: false, hold };
         let no_pipe = || io::Error::other("the child has no pipe");
         let stdout = OwnedFd::from(child.stdout.take().ok_or_else(no_pipe)?);
         let stderr = OwnedFd::from(child.stderr.take().ok_or_else(no_pipe)?);

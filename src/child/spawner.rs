@@ -11,6 +11,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use crate::call::Hold;
 use crate::child::WorkerProgram;
 use crate::child::process::Started;
 use crate::sys::priority;
@@ -24,7 +25,10 @@ pub enum Priority {
     Idle,
 }
 
-type Job = oneshot::Sender<io::Result<Started>>;
+struct Job {
+    reply: oneshot::Sender<io::Result<Started>>,
+    hold: Option<Hold>,
+}
 
 /// Hands starts to the spawning threads.
 #[derive(Clone)]
@@ -48,18 +52,19 @@ impl Spawner {
         Ok(Self { normal, idle })
     }
 
-    /// Starts one worker; its library is not loaded yet.
+    /// Starts one worker; its library is not loaded yet. `hold` lives until the worker is reaped, also where the caller
+    /// does not wait for it.
     ///
     /// # Errors
     /// As `posix_spawn(3)`, `socketpair(2)`, `pidfd_open(2)`.
-    pub async fn spawn(&self, priority: Priority) -> io::Result<Started> {
+    pub async fn spawn(&self, priority: Priority, hold: Option<Hold>) -> io::Result<Started> {
         let thread = match priority {
             Priority::Normal => &self.normal,
             Priority::Idle => self.idle.as_ref().unwrap_or(&self.normal),
         };
-        let (job, started) = oneshot::channel();
+        let (reply, started) = oneshot::channel();
         let thread_is_gone = || io::Error::other("the spawner thread has ended");
-        thread.send(job).map_err(|_| thread_is_gone())?;
+        thread.send(Job { reply, hold }).map_err(|_| thread_is_gone())?;
         started.await.map_err(|_| thread_is_gone())?
     }
 }
@@ -86,14 +91,14 @@ fn start_thread(name: &str, program: Arc<WorkerProgram>, prepare: fn()) -> io::R
 
 fn serve(program: &WorkerProgram, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        if !job.is_closed() {
+        if !job.reply.is_closed() {
             // A receiver that left meanwhile drops the process, which ends it.
-            let _receiver_left = job.send(spawn(program));
+            let _receiver_left = job.reply.send(spawn(program, job.hold));
         }
     }
 }
 
-fn spawn(program: &WorkerProgram) -> io::Result<Started> {
+fn spawn(program: &WorkerProgram, hold: Option<Hold>) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
     let child = Command::new(program.path())
         .arg0("cofferdam-worker")
@@ -102,5 +107,5 @@ fn spawn(program: &WorkerProgram) -> io::Result<Started> {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()?;
-    Started::adopt(child, ours)
+    Started::adopt(child, ours, hold)
 }

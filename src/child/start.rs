@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::call::Hold;
 use crate::child::life::Cause;
 use crate::child::meters::Counted;
 use crate::child::process::{Happening, Live};
@@ -34,23 +35,32 @@ impl StartFailure {
     }
 }
 
-/// Starts a worker and waits until its library is loaded.
+/// Starts a worker and waits until its library is loaded. `hold` lives until the worker is reaped, whatever becomes of
+/// the caller.
 ///
 /// # Errors
 /// See [`StartFailure`]; the worker is gone, or will be, then.
-pub async fn start(spec: &Arc<Spec>, priority: Priority) -> Result<Ready, StartFailure> {
+pub async fn start(
+    spec: &Arc<Spec>,
+    priority: Priority,
+    hold: Option<Hold>,
+) -> Result<Ready, StartFailure> {
     let _starting = Counted::new(&spec.meters.workers_starting);
-    let result = start_uncounted(spec, priority).await;
+    let result = start_uncounted(spec, priority, hold).await;
     if let Err(failure) = &result {
         spec.meters.count_start_failure(failure.phase);
     }
     result
 }
 
-async fn start_uncounted(spec: &Arc<Spec>, priority: Priority) -> Result<Ready, StartFailure> {
+async fn start_uncounted(
+    spec: &Arc<Spec>,
+    priority: Priority,
+    hold: Option<Hold>,
+) -> Result<Ready, StartFailure> {
     let begun_ns = monotonic_ns();
     let spawn_failed = |problem| StartFailure::new(Phase::Spawn, problem);
-    let started = spec.spawner.spawn(priority).await.map_err(spawn_failed)?;
+    let started = spec.spawner.spawn(priority, hold).await.map_err(spawn_failed)?;
     let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
     live.control.send(spec.hello.clone());
     let said = match timeout(START_LIMIT, first_frame(&mut live)).await {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::call::{Call, Failure, Outcome};
+use crate::call::{Call, Failure, Hold, Outcome};
 use crate::child::meters::CallOutcome;
 use crate::child::start::{StartFailure, start};
 use crate::child::{Priority, Ready, Spec};
@@ -51,7 +51,7 @@ async fn serve(
     mut reply: oneshot::Sender<Outcome>,
 ) {
     let worker = tokio::select! {
-        worker = spare_or_new(&spec, &spares) => worker,
+        worker = spare_or_new(&spec, &spares, Arc::clone(&call.hold)) => worker,
         () = reply.closed() => return spec.meters.count_call(unheard(&call)),
     };
     match worker {
@@ -66,14 +66,19 @@ fn unheard(call: &Call) -> CallOutcome {
     if is_late { CallOutcome::Timeout } else { CallOutcome::Cancelled }
 }
 
-async fn spare_or_new(spec: &Arc<Spec>, spares: &Spares) -> Result<Ready, StartFailure> {
+/// A worker that is started here keeps `hold` until it is reaped, though the client leaves before it is ready.
+async fn spare_or_new(
+    spec: &Arc<Spec>,
+    spares: &Spares,
+    hold: Hold,
+) -> Result<Ready, StartFailure> {
     if let Some(spare) = spares.take() {
         spec.meters.spare_hits.inc();
         return Ok(spare);
     }
     spec.meters.spare_misses.inc();
     spec.meters.starts_demand.inc();
-    start(spec, Priority::Normal).await
+    start(spec, Priority::Normal, Some(hold)).await
 }
 
 fn refuse(spec: &Spec, call: &Call, failure: StartFailure, reply: oneshot::Sender<Outcome>) {

@@ -91,7 +91,7 @@ impl Spares {
 
     async fn add_one(&self) -> Result<(), StartFailure> {
         self.spec.meters.starts_spare.inc();
-        let spare = start(&self.spec, self.priority()).await?;
+        let spare = start(&self.spec, self.priority(), None).await?;
         let counted = Counted::new(&self.spec.meters.workers_spare);
         let mut waiting = self.lock();
         match waiting.is_draining {

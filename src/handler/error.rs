@@ -168,6 +168,21 @@ impl Error {
         }
     }
 
+    /// The message itself was refused: where the next one begins is anybody's guess, so the connection is to be closed
+    /// (HTTP/2 has streams for that, and no such header).
+    #[must_use]
+    pub fn is_about_the_message(&self) -> bool {
+        matches!(
+            self,
+            Error::BadRequest(_)
+                | Error::MethodRefused
+                | Error::CodingRefused
+                | Error::ExpectationRefused
+                | Error::BodyTimeout(_)
+                | Error::BodyTooLarge(_)
+        )
+    }
+
     /// What the client may read of it: nothing that names files of this machine.
     #[must_use]
     pub fn public_detail(&self) -> Option<String> {

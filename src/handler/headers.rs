@@ -1,5 +1,6 @@
 //! Headers between client and upstream: what belongs to one connection stays there, who asked is told anew.
 
+use http::StatusCode;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -53,12 +54,15 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// What `Connection` lists, but never the framing nor the host.
 fn strip_listed(headers: &mut HeaderMap) {
     let values = headers.get_all(CONNECTION).iter();
-    let tokens = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let is_usual = |token: &str| {
-        ["keep-alive", "close", "upgrade"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+    let tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_usual = |token: &&[u8]| {
+        [&b"keep-alive"[..], b"close", b"upgrade"]
+            .iter()
+            .any(|usual| token.eq_ignore_ascii_case(usual))
     };
-    let tokens = tokens.map(str::trim).filter(|token| !is_usual(token));
-    let listed: Vec<HeaderName> = tokens.filter_map(|token| token.parse().ok()).collect();
+    let tokens = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_usual(token));
+    let listed: Vec<HeaderName> =
+        tokens.filter_map(|token| HeaderName::from_bytes(token).ok()).collect();
     for name in listed {
         if ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
             headers.remove(name);
@@ -113,16 +117,20 @@ pub fn join_cookies(headers: &mut HeaderMap) {
 
 /// Makes an upstream's framing unambiguous (RFC 9112 section 6.3): false where it cannot be.
 #[must_use]
-pub fn settle_framing(headers: &mut HeaderMap) -> bool {
+pub fn settle_framing(status: StatusCode, headers: &mut HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            headers.remove(CONTENT_LENGTH);
-            true
-        }
-        _ => false,
+    let is_chunked = match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
+        _ => return false,
+    };
+    let has_no_body = status == StatusCode::NO_CONTENT;
+    if is_chunked || has_no_body {
+        headers.remove(CONTENT_LENGTH);
     }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let is_clear = lengths.next().is_none_or(|only| only.as_bytes().iter().all(u8::is_ascii_digit));
+    is_clear && lengths.next().is_none()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The answers that the proxy makes itself: `application/problem+json` (RFC 9457) with `Proxy-Status` (RFC 9209).
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ pub fn response(error: &Error, id: RequestId) -> Response {
     headers.insert(PROXY_STATUS, proxy_status(reason));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, COME_AGAIN);
+    }
+    if error.is_about_the_message() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, PASSED_ON);

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{StatusCode, Uri, Version};
+use http::{HeaderValue, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus::Histogram;
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::config::upstream::Protocol;
+use crate::config::upstream::{Origin, Protocol};
 use crate::handler::headers::{forward, join_cookies, settle_framing, strip_hop_by_hop};
 use crate::handler::upgrade::{self, Upgrade};
 use crate::handler::upstream::body::Way;
@@ -27,6 +28,8 @@ pub struct Proxy {
 struct Shared {
     connections: Connections,
     trusted: Arc<[IpNet]>,
+    /// Where nobody was asked for.
+    host: HeaderValue,
     overhead: Histogram,
 }
 
@@ -34,8 +37,9 @@ impl Proxy {
     /// With connections of its own, for one event loop.
     #[must_use]
     pub fn new(group: Arc<Group>, trusted: Arc<[IpNet]>, overhead: Histogram) -> Self {
+        let host = host_of(group.config().origins.first());
         let connections = Connections::new(group);
-        Self { shared: Arc::new(Shared { connections, trusted, overhead }) }
+        Self { shared: Arc::new(Shared { connections, trusted, host, overhead }) }
     }
 }
 
@@ -139,8 +143,8 @@ impl Shared {
     fn check(&self, head: &mut http::response::Parts) -> Result<(), Error> {
         let refuse = |problem: String| Err(Error::UpstreamReset { upstream: self.name(), problem });
         match head.status.as_u16() {
-            200..=599 if settle_framing(&mut head.headers) => Ok(()),
-            200..=599 => refuse("it answered with a transfer coding other than chunked".to_owned()),
+            200..=599 if settle_framing(head.status, &mut head.headers) => Ok(()),
+            200..=599 => refuse("the framing of its answer is ambiguous".to_owned()),
             status => refuse(format!("it answered with status {status}, which nobody asked for")),
         }
     }
@@ -155,6 +159,9 @@ impl Shared {
         let is_trusted = peer.is_some_and(|peer| self.trusts(peer));
         let peer = peer.map(|peer| &peer.text);
         forward(&mut head.headers, peer, context.is_tls, is_trusted);
+        if head.version == Version::HTTP_10 {
+            head.headers.entry(HOST).or_insert_with(|| self.host.clone());
+        }
         head.uri = in_origin_form(&head.uri);
         head.version = Version::HTTP_11;
         http::Request::from_parts(head, body)
@@ -170,6 +177,12 @@ impl Shared {
         lease.failed(Trouble::Timeout, &error);
         error
     }
+}
+
+fn host_of(origin: Option<&Origin>) -> HeaderValue {
+    let tcp = origin.filter(|origin| matches!(origin, Origin::Tcp { .. }));
+    let host = tcp.and_then(|origin| HeaderValue::from_str(&origin.to_string()).ok());
+    host.unwrap_or(HeaderValue::from_static("localhost"))
 }
 
 /// RFC 9112 section 3.2.1: an origin server gets the origin form.

@@ -5,8 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use crate::call::RequestId;
 use crate::handler::{Error, Response, problem};
@@ -18,20 +17,13 @@ use crate::server::paced::{Busy, Occupying};
 pub struct Answered {
     promised: Option<Promised>,
     id: RequestId,
-    must_close: bool,
     busy: Option<Busy>,
 }
 
 impl Answered {
-    /// `begin` starts making the answer; a panic in it, now or later, costs this request alone. `must_close`: the
-    /// connection ends with it.
-    pub fn new(
-        id: RequestId,
-        must_close: bool,
-        busy: Busy,
-        begin: impl FnOnce() -> Promised,
-    ) -> Self {
-        Self { promised: guard(begin).ok(), id, must_close, busy: Some(busy) }
+    /// `begin` starts making the answer; a panic in it, now or later, costs this request alone.
+    pub fn new(id: RequestId, busy: Busy, begin: impl FnOnce() -> Promised) -> Self {
+        Self { promised: guard(begin).ok(), id, busy: Some(busy) }
     }
 
     fn poll_promised(&mut self, context: &mut Context<'_>) -> Poll<Response> {
@@ -48,11 +40,8 @@ impl Future for Answered {
     type Output = Result<http::Response<Occupying>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = ready!(self.poll_promised(context));
+        let answer = ready!(self.poll_promised(context));
         self.promised = None;
-        if self.must_close {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         let busy = self.busy.take();
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) = (answer.status(), &busy) {
             busy.becomes_tunnel();

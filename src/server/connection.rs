@@ -39,6 +39,14 @@ const MAX_HEADERS: usize = 100;
 const MAX_STREAMS: u32 = 100;
 /// Bytes of one HTTP/2 stream's body that may wait here.
 const STREAM_WINDOW: u32 = 64 * 1024;
+/// Bytes of one HTTP/2 stream's answer that may wait for a client that does not read; hyper's own is 400 KiB.
+const STREAM_BUFFER: usize = 64 * 1024;
+/// Bytes of all streams' bodies of one HTTP/2 connection that may wait here.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Streams of one HTTP/2 connection that were reset before they were looked at (CVE-2023-44487): GOAWAY beyond.
+const MAX_RESET_UNSEEN: usize = 20;
+/// Streams of one HTTP/2 connection that were reset for a client's fault: GOAWAY beyond.
+const MAX_RESET_FOR_ERRORS: usize = 1024;
 /// hyper refuses a smaller buffer for a request's head.
 const LEAST_BUFFER: usize = 8192;
 
@@ -196,10 +204,9 @@ impl Router {
         let id = RequestId::next();
         let server = &self.config.server;
         let fault = hygiene::mend(&mut head, server.max_body_size).err();
-        let must_close = fault.is_some() && head.version < Version::HTTP_2;
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
         let request = Request { head, body, context: at(client, id, fault) };
-        Answered::new(id, must_close, busy, || self.dispatch(request))
+        Answered::new(id, busy, || self.dispatch(request))
     }
 
     fn dispatch(&self, mut request: Request) -> Promised {
@@ -214,10 +221,12 @@ impl Router {
 
     fn find(&self, head: &Head) -> (&RouteService, Vec<(String, String)>) {
         let host_header = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let unslashed = unslashed(head.uri.path());
+        // `OPTIONS *` is about the whole app.
+        let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
+        let unslashed = unslashed(path);
         let target = Target {
             host: head.uri.authority().map(|authority| authority.as_str()).or(host_header),
-            path: head.uri.path(),
+            path,
             unslashed: unslashed.as_deref(),
             method: &head.method,
             headers: &head.headers,
@@ -262,6 +271,10 @@ fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(STREAM_BUFFER)
+        .max_pending_accept_reset_streams(MAX_RESET_UNSEEN)
+        .max_local_error_reset_streams(MAX_RESET_FOR_ERRORS)
         .max_header_list_size(u32::try_from(config.server.max_header_size).unwrap_or(u32::MAX));
     builder
 }

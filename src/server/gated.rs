@@ -22,6 +22,9 @@ use crate::telemetry::Metrics;
 /// connection, and the answer could be lost on its way (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Bytes that are taken from a client that waits for the answer to its request to upgrade.
+const MOST_HELD: usize = 16 * 1024;
+
 /// Where refused heads are counted: no route could be named.
 #[derive(Clone)]
 pub struct Meters {
@@ -62,6 +65,8 @@ enum Refused {
         error: Error,
         is_asked: bool,
     },
+    /// The last words, as far as they are not out.
+    Telling(Vec<u8>),
     Told,
 }
 
@@ -125,22 +130,47 @@ impl<S> Gated<S> {
 impl<S: AsyncWrite + Unpin> Gated<S> {
     /// Tells the client of a refused head when all answers before it are out.
     fn tell(&mut self, context: &mut Context<'_>) {
-        let Refused::Head { error, is_asked: true } = &self.refused else { return };
-        if self.clock.is_busy() {
-            return;
+        if let Refused::Head { error, is_asked: true } = &self.refused {
+            if self.clock.is_busy() {
+                return;
+            }
+            match error {
+                Error::HeadTooLarge { .. } => self.meters.too_large.inc(),
+                _ => self.meters.malformed.inc(),
+            }
+            self.refused = Refused::Telling(problem::last_words(error, RequestId::next()));
         }
-        match error {
-            Error::HeadTooLarge { .. } => self.meters.too_large.inc(),
-            _ => self.meters.malformed.inc(),
+        while let Refused::Telling(words) = &mut self.refused {
+            match Pin::new(&mut self.stream).poll_write(context, words) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(count)) if (1..words.len()).contains(&count) => {
+                    words.drain(..count);
+                }
+                Poll::Ready(_) => {
+                    self.refused = Refused::Told;
+                    context.waker().wake_by_ref();
+                }
+            }
         }
-        let answer = problem::last_words(error, RequestId::next());
-        let _client_left = Pin::new(&mut self.stream).poll_write(context, &answer);
-        self.refused = Refused::Told;
-        context.waker().wake_by_ref();
     }
 }
 
 impl<S: AsyncRead + Unpin> Gated<S> {
+    /// Ready where the client leaves while its request to upgrade waits for an answer.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 1024];
+        while self.held.len() < MOST_HELD {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                self.client_has_ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            self.held.extend_from_slice(buffer.filled());
+        }
+        Poll::Pending
+    }
+
     /// Reads what a client still sends, and forgets it.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut waste = [0; 8192];
@@ -179,10 +209,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gated<S> {
                 *is_asked = true;
                 return Poll::Pending;
             }
+            Refused::Telling(_) => return Poll::Pending,
             Refused::Told => return Poll::Ready(Ok(())),
         }
         if this.waits() {
-            ready!(this.poll_held(buffer));
+            if this.poll_held(buffer).is_pending() {
+                return this.poll_gone(context);
+            }
             if !buffer.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }

@@ -23,6 +23,7 @@ pub fn mend(head: &mut Head, max_body_size: Option<u64>) -> Result<(), Error> {
     let found = Found::of(&head.headers);
     let host = host(&found, &head.uri, head.version)?;
     framing(&found, max_body_size)?;
+    values(head)?;
     // RFC 9110 section 10.1.1. hyper sends the 100 when the body is first read.
     if found.has_other_expectation {
         return Err(Error::ExpectationRefused);
@@ -59,7 +60,10 @@ fn target(head: &Head) -> Result<(), Error> {
     }
     let is_asterisk = uri.path() == "*" && head.method == Method::OPTIONS;
     let is_absolute = uri.scheme().is_some() || uri.authority().is_none();
-    match is_absolute && (uri.path().starts_with('/') || is_asterisk) {
+    // http::Uri reads a query alone as one of `/`; `:path` must not be so.
+    let is_query = uri.path_and_query().is_some_and(|all| all.as_str().starts_with('?'));
+    let is_path = uri.path().starts_with('/') && !(is_query && head.version == Version::HTTP_2);
+    match is_absolute && (is_path || is_asterisk) {
         true => Ok(()),
         false => Err(Error::BadRequest("the target is no absolute path")),
     }
@@ -110,6 +114,9 @@ fn host(found: &Found<'_>, uri: &Uri, version: Version) -> Result<Option<HeaderV
     match (version, found.host) {
         _ if found.has_two_hosts => return Err(Error::BadRequest("more than one Host header")),
         (Version::HTTP_11, None) => return Err(Error::BadRequest("no Host header")),
+        (Version::HTTP_2, None) if uri.authority().is_none() => {
+            return Err(Error::BadRequest("neither :authority nor host"));
+        }
         _ => {}
     }
     if found.host.is_some_and(|host| !host::is_valid(host.as_bytes())) {
@@ -142,6 +149,18 @@ fn framing(found: &Found<'_>, max_body_size: Option<u64>) -> Result<(), Error> {
     match (length, max_body_size) {
         (Some(length), Some(limit)) if length > limit => Err(Error::BodyTooLarge(limit)),
         _ => Ok(()),
+    }
+}
+
+/// RFC 9113 section 8.2.1: HTTP/1.1 would not keep the spaces around a value.
+fn values(head: &Head) -> Result<(), Error> {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let is_padded = |value: &HeaderValue| {
+        is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
+    };
+    match head.version == Version::HTTP_2 && head.headers.values().any(is_padded) {
+        true => Err(Error::BadRequest("a value with spaces around it")),
+        false => Ok(()),
     }
 }
 

@@ -15,6 +15,10 @@ use hyper_util::rt::TokioIo;
 use crate::handler::RequestBody;
 use crate::handler::upstream::Stream;
 
+/// Bytes of an answer's head, and of one read: hyper reads interim answers (1xx) without a pause while they come, and its own
+/// 400 KiB a read would let an upstream hold the event loop with them.
+const MOST_BUFFERED: usize = 64 * 1024;
+
 /// A connection: nothing happens on it unless it is polled.
 pub struct Connection {
     sender: SendRequest<RequestBody>,
@@ -28,7 +32,8 @@ impl Connection {
     /// # Errors
     /// None that hyper documents.
     pub async fn open(stream: Stream) -> Result<Box<Self>, hyper::Error> {
-        let (sender, connection) = Builder::new().handshake(TokioIo::new(stream)).await?;
+        let handshake = Builder::new().max_buf_size(MOST_BUFFERED).handshake(TokioIo::new(stream));
+        let (sender, connection) = handshake.await?;
         Ok(Box::new(Self { sender, connection, has_ended: false }))
     }
 

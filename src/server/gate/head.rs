@@ -2,9 +2,15 @@
 
 use std::mem::MaybeUninit;
 
+use http::Uri;
 use httparse::{Header, Request};
 
 use crate::handler::Error;
+
+/// `http::Uri` takes no longer one.
+const LONGEST_TARGET: usize = 65_534;
+/// hyper takes no longer one.
+const LONGEST_NAME: usize = 65_535;
 
 /// More headers than any configuration allows.
 pub const MOST_HEADERS: usize = 256;
@@ -64,7 +70,8 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
         httparse::Status::Complete(length) => length,
     };
     lines_end_in_crlf(&bytes[..length])?;
-    let framing = framing(&request)?;
+    target(request.path.unwrap_or_default(), limits)?;
+    let framing = framing(&request, limits)?;
     Ok(Some(Head { length, framing }))
 }
 
@@ -88,7 +95,29 @@ fn lines_end_in_crlf(head: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn framing(request: &Request<'_, '_>) -> Result<Framing, Error> {
+/// What `http::Uri` refuses is refused here, where it can be explained; what it would cut off is no target at all.
+fn target(target: &str, limits: &Limits) -> Result<(), Error> {
+    if target.len() > LONGEST_TARGET {
+        return Err(limits.exceeded());
+    }
+    let is_good = match target.as_bytes().split(|byte| *byte == b'?').next() {
+        Some(path @ [b'/', ..]) => {
+            is_spelled(path, b'`') && is_spelled(&target.as_bytes()[path.len()..], b'"')
+        }
+        _ => !target.contains('#') && target.parse::<Uri>().is_ok(),
+    };
+    match is_good {
+        true => Ok(()),
+        false => Err(Error::BadRequest("the target is malformed")),
+    }
+}
+
+/// No fragment begins in it, nor is there what must be encoded; httparse let no control character pass.
+fn is_spelled(part: &[u8], must_be_encoded: u8) -> bool {
+    !part.iter().any(|byte| matches!(byte, b'#' | b'<' | b'>') || *byte == must_be_encoded)
+}
+
+fn framing(request: &Request<'_, '_>, limits: &Limits) -> Result<Framing, Error> {
     let mut length = None;
     let mut is_chunked = false;
     let mut upgrades = false;
@@ -109,6 +138,7 @@ fn framing(request: &Request<'_, '_>) -> Result<Framing, Error> {
             7 if header.name.eq_ignore_ascii_case("upgrade") => {
                 upgrades |= header.value.eq_ignore_ascii_case(b"websocket");
             }
+            length if length > LONGEST_NAME => return Err(limits.exceeded()),
             _ => {}
         }
     }
@@ -178,6 +208,24 @@ mod tests {
             assert_eq!(told(headers), expected, "{headers:?}");
         }
         assert_eq!(told(&format!("X: {}\r\n", "x".repeat(300))), Err(431));
+    }
+
+    #[test]
+    fn a_target_is_one_that_hyper_takes_whole() {
+        let told = |target: &str| {
+            let text = format!("OPTIONS {target} HTTP/1.1\r\n\r\n");
+            read(text.as_bytes(), &LIMITS).is_ok_and(|head| head.is_some())
+        };
+        let good =
+            ["/", "/?", "/a^{|}\"~", "/a?b?c`{}^|", "*", "http://a", "https://a:1/x?y", "a:80"];
+        let bad =
+            ["/a#b", "/?a#", "/`", "/?\"", "/<", "/?>", "#", "http://", "http://a b", "file:///x"];
+        for target in good {
+            assert!(told(target), "{target}");
+        }
+        for target in bad {
+            assert!(!told(target), "{target}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 /// The canonical form of an absolute path (RFC 3986 section 6.2.2): unreserved characters decoded, `%XX` in upper case,
-/// `//` merged, dot segments resolved. A path that is canonical already is borrowed.
+/// `//` merged, dot segments resolved; with `%2F` read as a slash it has a meaning too. A path that is canonical already is
+/// borrowed.
 ///
 /// # Errors
 /// Why no two parties would agree on what it means.
@@ -11,8 +12,11 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if is_plain(path) {
         return Ok(Cow::Borrowed(path));
     }
-    let spelled = respell(path)?;
-    resolve(&spelled).map(Cow::Owned)
+    let resolved = resolve(&respell(path)?)?;
+    if resolved.contains("%2F") {
+        resolve(&resolved.replace("%2F", "/"))?;
+    }
+    Ok(Cow::Owned(resolved))
 }
 
 /// The canonical form with `%2F` read as a slash, as an upstream may; `None` where there is none.
@@ -92,9 +96,10 @@ fn resolve(path: &str) -> Result<String, &'static str> {
     Ok(resolved)
 }
 
-/// `..;x`: some upstreams cut the parameter off, and climb.
+/// `..;x`: some upstreams cut the parameter off, before or after they decode, and climb.
 fn is_dotted_parameter(segment: &str) -> bool {
-    segment.split_once(';').is_some_and(|(name, _)| matches!(name, "." | ".."))
+    let name = segment.strip_prefix("..").or(segment.strip_prefix('.'));
+    name.is_some_and(|rest| rest.starts_with(';') || rest.starts_with("%3B"))
 }
 
 #[cfg(test)]
@@ -131,6 +136,13 @@ mod tests {
             ("/a/../../b", "!"),
             ("/a/..;/b", "!"),
             ("/a/.;x/b", "!"),
+            ("/a/..%3bx/b", "!"),
+            ("/a/.%3B", "!"),
+            ("/a/...;x", "/a/...;x"),
+            ("/a%2F..;%2Fb", "!"),
+            ("/%2f..%2fb", "!"),
+            ("/..%2fb", "!"),
+            ("/a%2f..%2fb", "/a%2F..%2Fb"),
             ("/a\\b", "!"),
             ("/a%5cb", "!"),
             ("/a%00", "!"),

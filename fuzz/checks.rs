@@ -1,0 +1,174 @@
+//! What must hold of any bytes: each function panics where it does not. The fuzz targets and, over the seeds in
+//! `tests/fixtures/corpus`, the tests run the same.
+
+use std::net::Ipv6Addr;
+use std::path::Path;
+
+use cofferdam::config::Environment;
+use cofferdam::server::gate::chunks::Chunks;
+use cofferdam::server::gate::head::Limits;
+use cofferdam::server::gate::{Gate, Seen};
+use cofferdam::server::hygiene::{host, path};
+
+const LIMITS: Limits = Limits { size: 4096, count: 50 };
+
+/// A connection's bytes: the gate's verdict does not depend on how they are cut, and what passes is framed as a plain
+/// reader frames it.
+pub fn gate(data: &[u8]) {
+    // An upgrade waits for an answer; here nobody answers.
+    let Some(whole) = verdict(data, data.len()) else { return };
+    for size in [1, 2, 3, 7, 64] {
+        assert_eq!(verdict(data, size), Some(whole), "in pieces of {size}");
+    }
+    if whole {
+        follow(data);
+    }
+}
+
+/// Whether nothing is refused; `None`: there was a request to upgrade.
+fn verdict(data: &[u8], size: usize) -> Option<bool> {
+    let mut gate = Gate::new(LIMITS);
+    // What a line holds is looked at when it is whole: one more LF ends the last one.
+    for piece in data.chunks(size.max(1)).chain([&b"\n"[..]]) {
+        match gate.look(piece) {
+            Ok(Seen::All) if gate.is_upgrading() => return None,
+            Ok(Seen::All) => {}
+            Ok(Seen::Until(_)) => return None,
+            Err(refusal) => {
+                assert!(refusal.at <= piece.len());
+                return Some(false);
+            }
+        }
+    }
+    Some(true)
+}
+
+/// Reads what passed, one request after another, and panics where it can be understood in two ways.
+fn follow(mut rest: &[u8]) {
+    loop {
+        rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
+        let mut places = [httparse::EMPTY_HEADER; 50];
+        let mut request = httparse::Request::new(&mut places);
+        let Ok(httparse::Status::Complete(length)) = request.parse(rest) else { return };
+        assert!(!rest[..length].windows(2).any(|two| two[1] == b'\n' && two[0] != b'\r'));
+        let all = |name: &str| {
+            let same = |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case(name);
+            request.headers.iter().filter(same).map(|header| header.value).collect::<Vec<_>>()
+        };
+        let used = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
+            ([], []) => Some(0),
+            ([digits], []) => str::from_utf8(digits).unwrap().parse().ok(),
+            ([], [only]) if only.eq_ignore_ascii_case(b"chunked") => body(&rest[length..]),
+            framing => panic!("passed with {framing:?}"),
+        };
+        match used.and_then(|used| rest.get(length + used..)) {
+            Some(next) if !next.is_empty() => rest = next,
+            _ => return,
+        }
+    }
+}
+
+/// The length of a chunked body as the RFC has it; `None`: it is not whole.
+fn body(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = bytes[at..].windows(2).position(|two| two == b"\r\n")?;
+        let digits = bytes[at..at + line].split(|byte| *byte == b';').next()?;
+        let size = usize::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
+        at += line + 2;
+        if size == 0 {
+            break;
+        }
+        let end = bytes.get(at.checked_add(size)?..)?.get(..2)?;
+        assert_eq!(end, b"\r\n");
+        at += size + 2;
+    }
+    if bytes[at..].starts_with(b"\r\n") {
+        return Some(at + 2);
+    }
+    bytes[at..].windows(4).position(|four| four == b"\r\n\r\n").map(|end| at + end + 4)
+}
+
+/// A chunked body: where it ends does not depend on how it is cut, and a plain reader ends it there too.
+pub fn chunks(data: &[u8]) {
+    let whole = end(data, data.len());
+    for size in [1, 2, 5, 17] {
+        assert_eq!(end(data, size), whole, "in pieces of {size}");
+    }
+    if let Ok(Some(end)) = whole {
+        assert_eq!(body(data), Some(end));
+    }
+}
+
+fn end(data: &[u8], size: usize) -> Result<Option<usize>, ()> {
+    let mut chunks = Chunks::default();
+    let mut before = 0;
+    for piece in data.chunks(size.max(1)) {
+        match chunks.look(piece) {
+            Ok((used, true)) => return Ok(Some(before + used)),
+            Ok((used, false)) => assert_eq!(used, piece.len()),
+            Err(_) => return Err(()),
+        }
+        before += piece.len();
+    }
+    Ok(None)
+}
+
+/// A path: its canonical form is canonical, climbs nowhere in either reading, and means the same.
+pub fn path(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let Ok(canonical) = path::canonical(text) else { return };
+    assert_eq!(path::canonical(&canonical).as_deref(), Ok(&*canonical));
+    for reading in [Some(canonical.to_string()), path::unslashed(&canonical)].into_iter().flatten()
+    {
+        assert!(reading.starts_with('/') && !reading.contains("//") && !reading.contains('\\'));
+        assert!(reading.bytes().all(|byte| byte.is_ascii_graphic()));
+        let name = |segment: &str| segment.replace("%3B", ";").split(';').next().map(str::to_owned);
+        let dotted = |segment: &str| matches!(name(segment).as_deref(), Some("." | ".."));
+        assert!(!reading.split('/').any(dotted), "{reading}");
+    }
+    assert_eq!(canonical.contains("%2F"), path::unslashed(&canonical).is_some());
+    if !text.contains("//") && !decoded(text).split('/').any(|part| matches!(part, "." | "..")) {
+        assert_eq!(decoded(text), decoded(&canonical));
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// A host: what is valid has one meaning to everybody who reads it.
+pub fn host(data: &[u8]) {
+    if !host::is_valid(data) {
+        return;
+    }
+    let text = str::from_utf8(data).unwrap();
+    let authority: http::uri::Authority = text.parse().unwrap();
+    assert_eq!(authority.as_str(), text);
+    assert!(!text.contains(['@', '/', ',', ' ', '?', '#', '\\', '%']));
+    let name = authority.host();
+    assert!(!name.is_empty() && (name.contains('[') || !name.contains(':')), "{name}");
+    if let Some(address) = name.strip_prefix('[') {
+        let _is_address: Ipv6Addr = address.trim_end_matches(']').parse().unwrap();
+    }
+}
+
+/// A configuration file: never a panic, and each error can be shown.
+pub fn config(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let nothing = |_: &str| None;
+    let environment: Environment<'_> = &nothing;
+    if let Err(report) =
+        cofferdam::config::parse(text, Path::new("/nowhere/fuzz.toml"), environment)
+    {
+        assert!(!report.to_string().is_empty());
+    }
+}
+
+/// A prototype: never a panic, and each error can be shown.
+pub fn prototype(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Err(problem) = cofferdam::ffi::prototype::parse(text) {
+        assert!(!problem.to_string().is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! What `fuzz/` holds against any bytes, over its seeds and over seeds that were tampered with: the same tampering each
+//! time.
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../../fuzz/checks.rs"]
+mod checks;
+
+/// Of each seed.
+const MUTANTS: u64 = 300;
+
+fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus").join(name);
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// xorshift64: no randomness is needed, only variety.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end.max(1) as u64) as usize
+    }
+}
+
+/// Bytes that mean something to one reader or another.
+const TELLING: &[u8] = b"\r\n \t:;,/.%?#@[]\\\"0159afx\0\x7f\xff";
+
+fn tamper(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
+    let (from, to) = (dice.below(bytes.len() + 1), dice.below(bytes.len() + 1));
+    let (from, to) = (from.min(to), from.max(to));
+    match dice.below(6) {
+        0 if from < bytes.len() => bytes[from] ^= 1 << dice.below(8),
+        1 if from < bytes.len() => bytes[from] = TELLING[dice.below(TELLING.len())],
+        2 => bytes.insert(from, TELLING[dice.below(TELLING.len())]),
+        3 => drop(bytes.drain(from..to.min(from + 4))),
+        4 => bytes.extend_from_within(from..to),
+        _ => drop(bytes.splice(from..to, other[dice.below(other.len())..].iter().copied())),
+    }
+}
+
+fn hold(name: &str, check: fn(&[u8])) {
+    let seeds = seeds(name);
+    assert!(seeds.len() >= 5, "{name}: {} seeds", seeds.len());
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for seed in &seeds {
+        check(seed);
+        for _ in 0..MUTANTS {
+            let mut bytes = seed.clone();
+            for _ in 0..=dice.below(4) {
+                let other = &seeds[dice.below(seeds.len())];
+                tamper(&mut bytes, other, &mut dice);
+            }
+            bytes.truncate(8192);
+            let shown = String::from_utf8_lossy(&bytes).into_owned();
+            let held = std::panic::catch_unwind(|| check(&bytes));
+            assert!(held.is_ok(), "{name}: {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn the_gate_reads_as_others_do_however_the_bytes_are_cut() {
+    hold("gate", checks::gate);
+}
+
+#[test]
+fn a_chunked_body_ends_where_it_ends() {
+    hold("chunks", checks::chunks);
+}
+
+#[test]
+fn a_canonical_path_is_one() {
+    hold("path", checks::path);
+}
+
+#[test]
+fn a_valid_host_is_one_to_everybody() {
+    hold("host", checks::host);
+}
+
+#[test]
+fn a_configuration_never_panics() {
+    hold("config", checks::config);
+}
+
+#[test]
+fn a_prototype_never_panics() {
+    hold("prototype", checks::prototype);
+}
