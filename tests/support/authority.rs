@@ -33,27 +33,32 @@ impl Authority {
         &self.pem
     }
 
-    /// A certificate for these names.
+    /// A certificate for these names that lasts.
     pub fn issue_for(&self, names: &[&str]) -> Pair {
-        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Pair { certificate, key: key.serialize_pem() }
+        self.sign(&params(names))
     }
 
     /// A certificate for `localhost` and 127.0.0.1 until the end of `year`.
     pub fn issue_until(&self, year: i32) -> Pair {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
+        let mut params = params(&LOCAL);
         params.not_after = date_time_ymd(year, 12, 31);
+        self.sign(&params)
+    }
+
+    /// A certificate for `localhost` and 127.0.0.1 that lasts.
+    pub fn issue(&self) -> Pair {
+        self.issue_for(&LOCAL)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Pair { certificate, key: key.serialize_pem() }
     }
+}
 
-    /// One that lasts.
-    pub fn issue(&self) -> Pair {
-        self.issue_until(2100)
-    }
+const LOCAL: [&str; 2] = ["localhost", "127.0.0.1"];
+
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
