@@ -25,7 +25,7 @@ rm -rf "$raw"
 build "-Cprofile-generate=$raw" counting
 
 step "the load"
-LLVM_PROFILE_FILE="$raw/%p-%m.profraw" cargo bench --locked --bench proxies -- \
+LLVM_PROFILE_FILE="$raw/%p-%m.profraw" cargo bench --locked --profile dev --bench proxies -- \
     --peers cofferdam --rounds 1 --seconds 2 --program "$target/counting/$host/release/cofferdam" \
     --case "1w 32c" --case "2w 256c 10KiB"
 
