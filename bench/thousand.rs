@@ -132,7 +132,7 @@ struct Left {
 
 impl Left {
     fn of(pid: u32) -> Self {
-        Self { children: kernel::children(pid), descriptors: kernel::descriptors(pid) }
+        Self { children: kernel::children(pid).len(), descriptors: kernel::descriptors(pid) }
     }
 
     fn report(&self, before: &Self) {

@@ -30,30 +30,63 @@ pub struct Machine {
 impl Machine {
     /// Now; the measurement is this process, `pid` and the children of `pid`.
     pub fn now(pid: u32) -> Self {
+        let (measured, us) = (cpu(pid), cpu(std::process::id()));
+        Self::with(measured.own + measured.children + us.own)
+    }
+
+    /// Now; the measurement is this process and those of its children that were waited for.
+    pub fn with_children() -> Self {
+        let us = cpu(std::process::id());
+        Self::with(us.own + us.children)
+    }
+
+    fn with(ours: Duration) -> Self {
         let text = fs::read_to_string("/proc/stat").unwrap();
         let ticks = text.lines().next().unwrap().split_whitespace().skip(1);
         let ticks: Vec<u64> = ticks.map(|ticks| ticks.parse().unwrap()).take(8).collect();
         let all: u64 = ticks.iter().sum();
-        let (measured, us) = (cpu(pid), cpu(std::process::id()));
         // The fourth and the fifth are idle: with nothing to do, and with a disk to wait for.
         let (could, busy) = (time(all), time(all - ticks[3] - ticks[4]));
-        Self { could, busy, ours: measured.own + measured.children + us.own }
+        Self { could, busy, ours }
     }
 
     /// Prints who had the machine since `before`: figures are only worth something where others had nearly none of it.
     pub fn report_since(&self, before: &Self) {
-        let share =
-            |time: Duration| time.as_secs_f64() / (self.could - before.could).as_secs_f64() * 100.0;
+        let (ours, others) = self.shares_since(before);
+        println!("machine: {ours:.0} % used by this, {others:.0} % by others");
+    }
+
+    /// Percent of the machine since `before`: of the measurement, and of all others.
+    pub fn shares_since(&self, before: &Self) -> (f64, f64) {
+        let could = (self.could - before.could).as_secs_f64();
+        let share = |time: Duration| time.as_secs_f64() / could * 100.0;
         let (busy, ours) = (share(self.busy - before.busy), share(self.ours - before.ours));
-        println!("machine: {ours:.0} % used by this, {:.0} % by others", (busy - ours).max(0.0));
+        (ours, (busy - ours).max(0.0))
     }
 }
 
 /// Children, zombies among them.
-pub fn children(pid: u32) -> usize {
+pub fn children(pid: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|child| stat(*child).is_some_and(|fields| fields[1] == pid.to_string())).count()
+    pids.filter(|child| stat(*child).is_some_and(|fields| fields[1] == pid.to_string())).collect()
+}
+
+/// CPU that its living threads used so far, to the nanosecond: exact while they sleep, else a clock tick behind.
+pub fn scheduled(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let spent = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+/// MiB of memory that are its share: a page that N processes have counts a N-th (`PSS`).
+pub fn share(pid: u32) -> f64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
 fn time(ticks: u64) -> Duration {

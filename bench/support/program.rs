@@ -30,18 +30,9 @@ impl Cofferdam {
         let file = folder.path().join("bench.toml");
         fs::write(&file, format!("{HEAD}{config}")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
-        // Cargo's own: the dynamic loader would look through its folders at every start.
-        command.env_remove("LD_LIBRARY_PATH");
-        let mut child = command.arg("run").arg(&file).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let lines: Vec<_> =
-            lines.map_while(Result::ok).take_while(|line| line != "ready").collect();
-        let place = |name: &str| {
-            let start = format!("listening {name} http://");
-            let found = lines.iter().find_map(|line| line.strip_prefix(&start)?.parse().ok());
-            found.unwrap_or_else(|| panic!("no {start:?} in {lines:?}"))
-        };
-        Self { address: place("http"), admin: place("admin"), child, _folder: folder }
+        let (child, listening) = started(command.arg("run").arg(&file));
+        let (address, admin) = (listening.at("http"), listening.at("admin"));
+        Self { child, address, admin, _folder: folder }
     }
 
     /// Its process id.
@@ -69,6 +60,28 @@ address = \"127.0.0.1:0\"
 [log]
 level = \"warn\"
 ";
+
+/// What a program said on standard output until it was ready.
+pub struct Listening(Vec<String>);
+
+impl Listening {
+    /// Where the listener `name` is.
+    pub fn at(&self, name: &str) -> SocketAddr {
+        let start = format!("listening {name} ");
+        let url = self.0.iter().find_map(|line| line.strip_prefix(&start)?.split_once("://"));
+        url.unwrap_or_else(|| panic!("no {start:?} in {:?}", self.0)).1.parse().unwrap()
+    }
+}
+
+/// Starts a program that says `listening NAME URL` for each listener, and then `ready`.
+pub fn started(command: &mut Command) -> (Child, Listening) {
+    // Cargo's own: the dynamic loader would look through its folders at every start.
+    command.env_remove("LD_LIBRARY_PATH");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = lines.map_while(Result::ok).take_while(|line| line != "ready").collect();
+    (child, Listening(lines))
+}
 
 impl Drop for Cofferdam {
     fn drop(&mut self) {

@@ -14,10 +14,18 @@ pub struct Limits {
 impl Limits {
     /// Prints whether `value` is at most `limit`.
     pub fn at_most(&mut self, name: &str, value: f64, limit: f64, unit: &str) {
-        let kept = value <= limit;
+        self.note(value <= limit, &format!("{name}: {value:.3} {unit}, limit {limit} {unit}"));
+    }
+
+    /// Prints whether `value` is at least `limit`.
+    pub fn at_least(&mut self, name: &str, value: f64, limit: f64, unit: &str) {
+        self.note(value >= limit, &format!("{name}: {value:.3} {unit}, at least {limit} {unit}"));
+    }
+
+    fn note(&mut self, kept: bool, words: &str) {
         self.missed += usize::from(!kept);
         let word = if kept { "met   " } else { "MISSED" };
-        println!("{word}  {name}: {value:.3} {unit}, limit {limit} {unit}");
+        println!("{word}  {words}");
     }
 
     /// A failure only under `--strict`.
