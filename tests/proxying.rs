@@ -3,6 +3,7 @@
 mod again;
 mod bodies;
 mod counted;
+mod grpc;
 mod heads;
 mod http2;
 mod limits;

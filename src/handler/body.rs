@@ -22,19 +22,29 @@ pub struct RequestBody {
     limit: Option<u64>,
     received: u64,
     idle: Idle,
+    has_trailers: bool,
 }
 
 impl RequestBody {
     /// `limit` in bytes and `idle` between two reads; `None`: none.
     #[must_use]
     pub fn new(incoming: Incoming, limit: Option<u64>, idle: Option<Duration>) -> Self {
-        Self { incoming: Some(incoming), limit, received: 0, idle: Idle::new(idle) }
+        let incoming = Some(incoming);
+        Self { incoming, limit, received: 0, idle: Idle::new(idle), has_trailers: false }
     }
 
     /// No bytes: what is left of a body that was read.
     #[must_use]
     pub fn empty() -> Self {
-        Self { incoming: None, limit: None, received: 0, idle: Idle::new(None) }
+        let (limit, idle) = (None, Idle::new(None));
+        Self { incoming: None, limit, received: 0, idle, has_trailers: false }
+    }
+
+    /// Passes trailers on; else they are dropped.
+    #[must_use]
+    pub fn with_trailers(mut self) -> Self {
+        self.has_trailers = true;
+        self
     }
 
     /// The whole body, of at most `cap` bytes.
@@ -70,19 +80,21 @@ impl HttpBody for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        match Pin::new(incoming).poll_frame(context) {
-            Poll::Ready(frame) => {
-                this.idle.rest();
-                Poll::Ready(frame.map(|frame| {
-                    let frame = frame.map_err(|problem| broken(&problem))?;
-                    this.count(frame.data_ref().map_or(0, Bytes::len)).map(|()| frame)
-                }))
-            }
-            Poll::Pending => {
+        loop {
+            let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+            let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) else {
                 let limit = ready!(this.idle.poll(context));
-                Poll::Ready(Some(Err(Error::BodyTimeout(limit))))
-            }
+                return Poll::Ready(Some(Err(Error::BodyTimeout(limit))));
+            };
+            this.idle.rest();
+            let frame = match frame {
+                Some(Ok(frame)) if frame.is_trailers() && !this.has_trailers => continue,
+                Some(Ok(frame)) => frame,
+                Some(Err(problem)) => return Poll::Ready(Some(Err(broken(&problem)))),
+                None => return Poll::Ready(None),
+            };
+            let counted = this.count(frame.data_ref().map_or(0, Bytes::len));
+            return Poll::Ready(Some(counted.map(|()| frame)));
         }
     }
 
@@ -189,14 +201,17 @@ impl Body {
         }
     }
 
-    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    fn poll_source(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match &mut self.source {
             Source::Done => Poll::Ready(None),
-            Source::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            Source::Answer(body) => {
-                body.poll_next(context).map(|piece| piece.map(|piece| piece.map_err(|_| Cut)))
-            }
-            Source::Upstream(body) => body.poll_data(context),
+            Source::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Source::Answer(body) => body
+                .poll_next(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|_| Cut))),
+            Source::Upstream(body) => body.poll_frame(context),
             Source::Cut => Poll::Ready(Some(Err(Cut))),
         }
     }
@@ -229,7 +244,7 @@ impl HttpBody for Body {
             Some(Ok(_)) if self.is_spent() => self.end(true),
             Some(Ok(_)) => {}
         }
-        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+        Poll::Ready(piece)
     }
 
     fn is_end_stream(&self) -> bool {

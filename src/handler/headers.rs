@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
@@ -103,6 +103,13 @@ fn strip_forged(headers: &mut HeaderMap) {
     for name in forged {
         headers.remove(name);
     }
+}
+
+/// Whether a message is one of gRPC, which tells its status in trailers.
+#[must_use]
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// HTTP/2 may send one cookie a field; HTTP/1.1 has one `Cookie` (RFC 9113 section 8.2.3).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::HOST;
+use http::header::{HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tower::Service;
 
 use crate::config::upstream::{Origin, Protocol};
-use crate::handler::headers::{forward, join_cookies, settle_framing, strip_hop_by_hop};
+use crate::handler::headers::{forward, is_grpc, join_cookies, settle_framing, strip_hop_by_hop};
 use crate::handler::upgrade::{self, Upgrade};
 use crate::handler::upstream::body::Way;
 use crate::handler::upstream::{Carrier, Connections, Group, Lease, Trouble, UpstreamBody};
@@ -60,9 +60,14 @@ impl Shared {
     async fn pass(&self, mut request: Request) -> Result<Response, Error> {
         let arrived = request.context.arrived;
         let upgrade = self.upgrade(&mut request);
+        let is_grpc = self.passes_grpc(&request.head);
         let mut outgoing = self.outgoing(request);
         if upgrade.is_some() {
             upgrade::mark(outgoing.headers_mut());
+        }
+        if is_grpc {
+            outgoing.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+            outgoing = outgoing.map(RequestBody::with_trailers);
         }
         let asked = Instant::now();
         let lease = self.group().lease(None).await?;
@@ -79,7 +84,8 @@ impl Shared {
                 self.check(&mut head).inspect_err(blame)?;
                 strip_hop_by_hop(&mut head.headers);
                 let idle = self.group().config().response_idle_timeout;
-                Body::upstream(UpstreamBody::new(incoming, carrier, idle))
+                let body = UpstreamBody::new(incoming, carrier, idle);
+                Body::upstream(body.with_trailers(is_grpc))
             }
         };
         head.version = Version::HTTP_11;
@@ -115,6 +121,13 @@ impl Shared {
     fn upgrade(&self, request: &mut Request) -> Option<Upgrade> {
         let upgrade = Upgrade::asked_by(&mut request.head);
         upgrade.filter(|_| self.group().config().protocol == Protocol::Http1)
+    }
+
+    /// HTTP/2 on both sides carries trailers through; elsewhere they could be taken for headers that were checked.
+    fn passes_grpc(&self, head: &http::request::Parts) -> bool {
+        head.version == Version::HTTP_2
+            && self.group().config().protocol == Protocol::Http2
+            && is_grpc(&head.headers)
     }
 
     /// From here on the connection is the client's and the upstream's own.

@@ -20,6 +20,7 @@ pub struct UpstreamBody {
     incoming: Incoming,
     idle: Idle,
     carrier: Option<Carrier>,
+    has_trailers: bool,
 }
 
 /// How an answer comes.
@@ -77,11 +78,21 @@ impl UpstreamBody {
     #[must_use]
     pub fn new(incoming: Incoming, carrier: Carrier, idle: Option<Duration>) -> Self {
         let carrier = carrier.release(incoming.is_end_stream());
-        Self { incoming, carrier, idle: Idle::new(idle) }
+        Self { incoming, carrier, idle: Idle::new(idle), has_trailers: false }
     }
 
-    /// The next bytes. Trailers are dropped.
-    pub fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    /// Passes trailers on if `has_trailers`; else they are dropped.
+    #[must_use]
+    pub fn with_trailers(mut self, has_trailers: bool) -> Self {
+        self.has_trailers = has_trailers;
+        self
+    }
+
+    /// The next piece.
+    pub fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             let Poll::Ready(frame) = self.poll_incoming(context) else {
                 return self.idle.poll(context).map(|limit| {
@@ -99,13 +110,12 @@ impl UpstreamBody {
                     self.blame(Trouble::Reset, &problem);
                     return Poll::Ready(Some(Err(Cut)));
                 }
+                Some(Ok(frame)) if frame.is_trailers() && !self.has_trailers => {}
                 Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        if self.incoming.is_end_stream() {
-                            self.release();
-                        }
-                        return Poll::Ready(Some(Ok(data)));
+                    if self.incoming.is_end_stream() {
+                        self.release();
                     }
+                    return Poll::Ready(Some(Ok(frame)));
                 }
             }
         }
