@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::start;
 use crate::support::http::encode;
+use crate::support::wait::pause;
 use crate::support::{Answer, Authority, ByHand, Http2, Trust, Upstream};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -76,4 +77,36 @@ fn a_cut_answer_ends_without_a_goodbye() {
         drop(server);
         assert_eq!(client.rest().is_ok(), is_whole, "{end:?}");
     }
+}
+
+#[test]
+fn a_tunnel_passes_bytes_both_ways_and_ends_with_a_goodbye() {
+    let (authority, upstream) = (Authority::new(), ByHand::listen());
+    let cofferdam = start(&authority, &upstream.url(), "idle_timeout = \"200ms\"");
+    let mut client = Trust::of(&authority).asking(&["http/1.1"]).open(cofferdam.addr()).unwrap();
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-key", "x"),
+        ("sec-websocket-version", "13"),
+    ];
+    client.send(&encode("GET", "/", &upgrade, b"")).unwrap();
+    let (mut server, head) = upstream.request();
+    assert!(head.to_lowercase().contains("x-forwarded-proto: https\r\n"), "{head}");
+    let grant = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-accept: y\r\n\r\n";
+    server.send(grant.as_bytes()).unwrap();
+    assert_eq!(client.response("GET").unwrap().status, 101);
+    // Longer than an idle connection may be.
+    pause(Duration::from_millis(400));
+    for _ in 0..3 {
+        client.send(b"\x81\x04ping").unwrap();
+        assert_eq!(server.exactly(6).unwrap(), b"\x81\x04ping");
+        server.send(b"\x81\x04pong").unwrap();
+        assert_eq!(client.exactly(6).unwrap(), b"\x81\x04pong");
+    }
+    drop(server);
+    assert_eq!(client.rest().unwrap(), b"");
+    drop(client);
+    eventually!(cofferdam.metric("cofferdam_connections_open", &[]) == 0.0);
 }
