@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -16,25 +16,35 @@ use crate::handler::Error;
 use crate::handler::idle::Idle;
 use crate::handler::upstream::UpstreamBody;
 
-/// A request's body: at most so many bytes, never silent for too long.
+/// A request's body: at most so many bytes, never silent for too long, whole in time.
 pub struct RequestBody {
     incoming: Option<Incoming>,
     limit: Option<u64>,
     received: u64,
     idle: Idle,
+    whole: Option<Duration>,
+    /// When the first wait for it began.
+    begun: Option<Instant>,
 }
 
 impl RequestBody {
     /// `limit` in bytes and `idle` between two reads; `None`: none.
     #[must_use]
     pub fn new(incoming: Incoming, limit: Option<u64>, idle: Option<Duration>) -> Self {
-        Self { incoming: Some(incoming), limit, received: 0, idle: Idle::new(idle) }
+        Self { incoming: Some(incoming), limit, idle: Idle::new(idle), ..Self::empty() }
+    }
+
+    /// `whole` for all of it; `None`: any time.
+    #[must_use]
+    pub fn within(self, whole: Option<Duration>) -> Self {
+        Self { whole, ..self }
     }
 
     /// No bytes: what is left of a body that was read.
     #[must_use]
     pub fn empty() -> Self {
-        Self { incoming: None, limit: None, received: 0, idle: Idle::new(None) }
+        let idle = Idle::new(None);
+        Self { incoming: None, limit: None, received: 0, idle, whole: None, begun: None }
     }
 
     /// The whole body, of at most `cap` bytes.
@@ -50,6 +60,20 @@ impl RequestBody {
             }
         }
         Ok(whole.freeze())
+    }
+
+    /// Ready when nothing came for too long, or not all in time.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Error> {
+        let Some(whole) = self.whole else {
+            return self.idle.poll(context).map(Error::BodyTimeout);
+        };
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let left = whole.saturating_sub(begun.elapsed());
+        ready!(self.idle.poll_within(left, context));
+        Poll::Ready(match self.idle.limit() {
+            Some(idle) if begun.elapsed() < whole => Error::BodyTimeout(idle),
+            _ => Error::BodyTooSlow(whole),
+        })
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
@@ -80,8 +104,8 @@ impl HttpBody for RequestBody {
                 }))
             }
             Poll::Pending => {
-                let limit = ready!(this.idle.poll(context));
-                Poll::Ready(Some(Err(Error::BodyTimeout(limit))))
+                let late = ready!(this.poll_late(context));
+                Poll::Ready(Some(Err(late)))
             }
         }
     }

@@ -50,10 +50,11 @@ impl Future for Answered {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = ready!(self.poll_promised(context));
         self.promised = None;
-        if self.must_close {
+        let busy = self.busy.take();
+        let is_last = self.must_close || busy.as_ref().is_some_and(Busy::is_last);
+        if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let busy = self.busy.take();
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) = (answer.status(), &busy) {
             busy.becomes_tunnel();
         }
