@@ -23,6 +23,7 @@ use tokio::time::sleep;
 
 use crate::config::Listener;
 use crate::layer::admission::Gate;
+use crate::listen::passed::Given;
 use crate::listen::{BindError, Bound, Stream};
 use crate::telemetry::Metrics;
 
@@ -44,18 +45,23 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Listens and answers on the thread `admin`, until the process ends. Returns the address as a URL.
+    /// Listens, at the socket that was `given` if one was, and answers on the thread `admin` until the process ends, or
+    /// a successor listens there.
     ///
     /// # Errors
     /// The address cannot be listened at, or no thread can be started.
-    pub async fn start(self, listener: Listener) -> Result<String, AdminError> {
+    pub async fn start(
+        self,
+        listener: Listener,
+        given: Option<Given>,
+    ) -> Result<Arc<Bound>, AdminError> {
         let (report, bound) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("admin".into()).spawn(move || {
             runtime.block_on(async move {
-                match Bound::bind(&listener) {
+                match Bound::bind(&listener, given).map(Arc::new) {
                     Ok(socket) => {
-                        let _starter_left = report.send(Ok(socket.url()));
+                        let _starter_left = report.send(Ok(Arc::clone(&socket)));
                         Arc::new(self).serve(socket).await;
                     }
                     Err(problem) => drop(report.send(Err(problem))),
@@ -63,10 +69,21 @@ impl Admin {
             });
         })?;
         let ended = |_| AdminError::Io(io::Error::other("the admin thread has ended"));
-        Ok(bound.await.map_err(ended)???)
+        Ok(bound.await.map_err(ended)??)
     }
 
-    async fn serve(self: Arc<Self>, socket: Bound) {
+    async fn serve(self: Arc<Self>, socket: Arc<Bound>) {
+        let mut draining = self.draining.clone();
+        tokio::select! {
+            () = Arc::clone(&self).accept(&socket) => {}
+            _ = draining.wait_for(|is_draining| *is_draining && socket.is_handed_over()) => {}
+        }
+        // What has been accepted is answered as long as the process runs.
+        drop(socket);
+        std::future::pending::<()>().await;
+    }
+
+    async fn accept(self: Arc<Self>, socket: &Bound) {
         loop {
             match socket.accept().await {
                 Ok(stream) => drop(tokio::spawn(Arc::clone(&self).connection(stream))),

@@ -6,7 +6,9 @@ pub mod check;
 pub mod cli;
 pub mod demo;
 pub mod explain;
+pub mod handover;
 pub mod logging;
+pub mod notify;
 pub mod run;
 pub mod signals;
 

@@ -62,10 +62,20 @@ pub struct Server {
     pub idle_timeout: Option<Duration>,
     /// Between two reads of a request body.
     pub body_timeout: Option<Duration>,
+    /// Of a whole request body.
+    pub body_total_timeout: Option<Duration>,
+    /// Of a client that takes nothing of what waits for it.
+    pub send_timeout: Option<Duration>,
     /// Of a drain: what still runs then is cut.
     pub drain_timeout: Duration,
+    /// For a successor to get ready.
+    pub handover_timeout: Duration,
+    /// Requests of one connection; `None`: any number.
+    pub max_requests_per_connection: Option<usize>,
     /// Bytes of a request's head.
     pub max_header_size: usize,
+    /// Headers of a request.
+    pub max_headers: usize,
     /// Bytes of a request's body; `None` is unlimited (and then only for streamed bodies).
     pub max_body_size: Option<u64>,
     /// Peers whose X-Forwarded-* are believed.

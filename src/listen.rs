@@ -1,17 +1,23 @@
 //! Listening sockets, over TCP or at a path: the clients' and the operator's.
 
+pub mod passed;
 pub mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::config::{Address, Listener};
+use crate::listen::passed::{Given, Opened};
+use crate::sys::{descriptors, sockets};
 
 /// Connections that the kernel holds until they are accepted (`listen(2)`; net.core.somaxconn caps it).
 const BACKLOG: u32 = 4096;
@@ -29,6 +35,10 @@ pub struct Bound {
     name: Arc<str>,
     socket: Socket,
     scheme: &'static str,
+    /// Systemd has it as well, for the time after this process.
+    is_kept: bool,
+    /// A successor listens there.
+    is_handed_over: AtomicBool,
 }
 
 enum Socket {
@@ -55,24 +65,89 @@ impl BindError {
 }
 
 impl Bound {
-    /// Listens.
+    /// Listens; at the socket that was `given`, if one was.
     ///
     /// # Errors
     /// The address is taken, not ours, or forbidden.
-    pub fn bind(listener: &Listener) -> Result<Self, BindError> {
+    pub fn bind(listener: &Listener, given: Option<Given>) -> Result<Self, BindError> {
         let name = Arc::from(listener.name.as_str());
-        let socket = match &listener.address {
-            Address::Tcp(address) => bind_tcp(*address).map(Socket::Tcp),
-            Address::Unix(path) => bind_unix(path).map(|socket| Socket::Unix(socket, path.clone())),
+        let is_kept = given.as_ref().is_some_and(|given| given.is_kept);
+        let socket = match (given, &listener.address) {
+            (Some(given), _) => registered(given.socket),
+            (None, Address::Tcp(address)) => bind_tcp(*address).map(Socket::Tcp),
+            (None, Address::Unix(path)) => {
+                bind_unix(path).map(|socket| Socket::Unix(socket, path.clone()))
+            }
         };
-        let socket = socket.map_err(|source| BindError {
+        let socket = socket.and_then(at_once).map_err(|source| BindError {
             name: listener.name.clone(),
             address: told(&listener.address),
             mend: mend(source.kind()),
             source,
         })?;
         let scheme = if listener.tls.is_some() { "https" } else { "http" };
-        Ok(Self { name, socket, scheme })
+        let is_handed_over = AtomicBool::new(false);
+        Ok(Self { name, socket, scheme, is_kept, is_handed_over })
+    }
+
+    /// A client that takes nothing for so long is cut off by the kernel.
+    ///
+    /// # Errors
+    /// As `setsockopt(2)`.
+    pub fn give_up_after(&self, limit: Duration) -> io::Result<()> {
+        match &self.socket {
+            Socket::Tcp(socket) => sockets::give_up_after(socket, limit),
+            Socket::Unix(..) => Ok(()),
+        }
+    }
+
+    /// A descriptor for a successor, which inherits it.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn inheritable(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            Socket::Tcp(socket) => descriptors::inheritable(socket),
+            Socket::Unix(socket, _) => descriptors::inheritable(socket),
+        }
+    }
+
+    /// Whether systemd has it as well.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// A successor accepts here now.
+    pub fn hand_over(&self) {
+        self.is_handed_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a successor accepts here.
+    #[must_use]
+    pub fn is_handed_over(&self) -> bool {
+        self.is_handed_over.load(Ordering::Relaxed)
+    }
+
+    /// Whether clients who wait here are, or will be, another process's.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_kept || self.is_handed_over()
+    }
+
+    /// Lets nobody new in; those whom the kernel has let in already can still be accepted. Where another process
+    /// listens as well nothing changes: clients are its.
+    pub fn close_door(&self) {
+        if self.is_shared() {
+            return;
+        }
+        let closed = match &self.socket {
+            Socket::Tcp(socket) => sockets::refuse_attempts(socket),
+            Socket::Unix(_, path) => std::fs::remove_file(path),
+        };
+        if let Err(problem) = closed {
+            tracing::debug!(listener = self.name(), "it closes with the door open: {problem}");
+        }
     }
 
     /// As a URL: `http://127.0.0.1:8080`, `https://…` where it speaks TLS, `unix:/run/app.sock`.
@@ -100,7 +175,6 @@ impl Bound {
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, peer) = socket.accept().await?;
-                stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream.into_std()?, peer.ip()))
             }
             Socket::Unix(socket, _) => Ok(Stream::Unix(socket.accept().await?.0.into_std()?)),
@@ -110,10 +184,30 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        if let Socket::Unix(_, path) = &self.socket {
+        if let Socket::Unix(_, path) = &self.socket
+            && !self.is_shared()
+        {
             let _gone_already = std::fs::remove_file(path);
         }
     }
+}
+
+fn registered(opened: Opened) -> io::Result<Socket> {
+    Ok(match opened {
+        Opened::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket)?),
+        Opened::Unix(socket) => {
+            let path = socket.local_addr()?.as_pathname().map(Path::to_owned);
+            Socket::Unix(UnixListener::from_std(socket)?, path.unwrap_or_default())
+        }
+    })
+}
+
+/// Accepted sockets inherit it.
+fn at_once(socket: Socket) -> io::Result<Socket> {
+    if let Socket::Tcp(socket) = &socket {
+        sockets::send_at_once(socket)?;
+    }
+    Ok(socket)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -14,6 +14,7 @@ pub mod pace;
 pub mod paced;
 pub mod protocol;
 pub mod proxy_protocol;
+pub mod resting;
 pub mod rewound;
 pub mod transport;
 

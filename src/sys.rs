@@ -9,5 +9,6 @@ pub mod priority;
 pub mod process;
 pub mod procfs;
 pub mod signals;
+pub mod sockets;
 pub mod stdio;
 pub mod syscalls;

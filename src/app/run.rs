@@ -3,20 +3,24 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
 use crate::admin::{Admin, AdminError};
 use crate::app::certificates::Certificates;
-use crate::app::signals::{Ending, hangup};
-use crate::app::{AppError, logging};
+use crate::app::handover::{Predecessor, Program};
+use crate::app::signals::{self, Ending};
+use crate::app::{AppError, logging, notify};
 use crate::child::{Sampler, Spawner, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
 use crate::layer::access::AccessLog;
 use crate::listen::Bound;
+use crate::listen::passed::Passed;
 use crate::route::Parts;
 use crate::server::event_loop::Threads;
 use crate::server::opening::Opening;
@@ -24,11 +28,16 @@ use crate::server::{Loops, Shared, accept};
 use crate::sys::process::raise_descriptor_limit;
 use crate::telemetry::Metrics;
 
+/// The kernel gives a client up after the proxy has: it also has what was written before.
+const AFTER_SEND_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Serves until it is told to end.
 ///
 /// # Errors
 /// A configuration that is wrong; something of this machine that is missing.
 pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
+    let passed = Passed::take().map_err(AppError::runtime)?;
+    let predecessor = Predecessor::take();
     let config = Arc::new(load(file)?);
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -36,7 +45,7 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let resources = resources(&config, metrics, worker)?;
     let access = AccessLog::new(config.log.access, lines);
     let runtime = control_runtime()?;
-    let served = runtime.block_on(serve(config, resources, access));
+    let served = runtime.block_on(serve(config, resources, access, passed, predecessor));
     // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
     served
@@ -97,57 +106,136 @@ async fn serve(
     config: Arc<Config>,
     resources: Resources,
     access: Option<AccessLog>,
+    passed: Passed,
+    predecessor: Option<Predecessor>,
 ) -> Result<(), AppError> {
-    let mut ending = Ending::listen().map_err(AppError::runtime)?;
-    let hangup = hangup().map_err(AppError::runtime)?;
+    let mut signals = Signals::listen().map_err(AppError::runtime)?;
+    let hangup = signals::hangup().map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
     let metrics = resources.metrics.clone();
     let certificates = Certificates::load(&config, &metrics).map_err(AppError::config)?;
     certificates.warnings().for_each(|warning| warn!("{warning}"));
-    let bound = bind(&config)?;
+    let mut bound = bind(&config, &passed)?;
     let parts = Arc::new(Parts::new(&config, &resources, access).map_err(AppError::config)?);
-    let admin = start_admin(&config, &metrics, &parts, &draining).await?;
+    bound.extend(start_admin(&config, &metrics, &parts, &draining, &passed).await?);
+    passed.left().iter().for_each(|left| warn!("{left}"));
     let shared = Arc::new(Shared {
         config: Arc::clone(&config),
         parts: Arc::clone(&parts),
         metrics: metrics.clone(),
     });
     let (loops, threads) = Loops::start(&shared, &draining).map_err(AppError::runtime)?;
+    tokio::spawn(notify::watchdog(loops.pulse()));
     start_accepting(&bound, &certificates, loops, &shared, &draining);
     tokio::spawn(certificates.keep(hangup));
-    announce(bound, admin).map_err(AppError::runtime)?;
-    let signal = ending.next().await;
-    info!(
-        "{signal}: draining, for at most {:?}; a second one ends at once",
-        config.server.drain_timeout
-    );
+    announce(&bound).map_err(AppError::runtime)?;
+    say_ready(predecessor);
+    let why = signals.until_the_end(bound, config.server.handover_timeout, &metrics).await;
+    info!("{why}: draining, for at most {:?}; SIGTERM ends at once", config.server.drain_timeout);
     let _receivers_are_gone = drain.send(true);
     tokio::select! {
         () = join(threads) => info!("drained"),
-        signal = ending.next() => warn!("{signal} again: ending at once"),
+        signal = signals.ending.next() => warn!("{signal} in the drain: ending at once"),
     }
     parts.drain();
     Ok(())
 }
 
-fn bind(config: &Config) -> Result<Vec<Arc<Bound>>, AppError> {
-    let listeners = config.server.listeners.iter();
-    listeners.map(|one| Bound::bind(one).map(Arc::new).map_err(AppError::runtime)).collect()
+/// What may come from outside while it serves.
+struct Signals {
+    program: Program,
+    ending: Ending,
+    upgrade: Signal,
 }
 
-/// On the address that is configured; where none is, and the default is taken, on a free port.
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let program = Program::of_this_process();
+        Ok(Self { program, ending: Ending::listen()?, upgrade: signals::upgrade()? })
+    }
+
+    /// Serves on until a signal ends it, or a successor serves at the sockets `bound`: why it ends.
+    async fn until_the_end(
+        &mut self,
+        bound: Vec<Arc<Bound>>,
+        limit: Duration,
+        metrics: &Metrics,
+    ) -> String {
+        let [taken, failed] =
+            ["ok", "failed"].map(|word| metrics.handovers.with_label_values(&[word]));
+        let ended = |signal: &str| {
+            notify::stopping();
+            signal.to_owned()
+        };
+        loop {
+            tokio::select! {
+                signal = self.ending.next() => return ended(signal),
+                _ = self.upgrade.recv() => info!("SIGUSR2: starting a process to take over"),
+            }
+            notify::reloading();
+            let handed_over = tokio::select! {
+                signal = self.ending.next() => return ended(signal),
+                handed_over = self.program.take_over(&bound, limit) => handed_over,
+            };
+            match handed_over {
+                Ok(successor) => {
+                    taken.inc();
+                    bound.iter().for_each(|socket| socket.hand_over());
+                    notify::handed_over(successor);
+                    return format!("process {successor} has taken over");
+                }
+                Err(problem) => {
+                    failed.inc();
+                    notify::ready();
+                    warn!("no hand-over, this process stays in service: {problem}");
+                }
+            }
+        }
+    }
+}
+
+/// To whoever waits for it.
+fn say_ready(predecessor: Option<Predecessor>) {
+    match predecessor.map(Predecessor::tell) {
+        None => notify::ready(),
+        Some(Ok(())) => {}
+        Some(Err(problem)) => {
+            warn!("the process that started this one is gone: {problem}");
+            notify::ready();
+        }
+    }
+}
+
+fn bind(config: &Config, passed: &Passed) -> Result<Vec<Arc<Bound>>, AppError> {
+    let mut bound = Vec::new();
+    for listener in &config.server.listeners {
+        let given = passed.claim(listener, false);
+        let one = Bound::bind(listener, given).map_err(AppError::runtime)?;
+        if let Some(limit) = config.server.send_timeout {
+            one.give_up_after(limit + AFTER_SEND_TIMEOUT).map_err(AppError::runtime)?;
+        }
+        bound.push(Arc::new(one));
+    }
+    Ok(bound)
+}
+
+/// On the socket that was passed, else on the address that is configured; where none is, and the default is taken, on a
+/// free port.
 async fn start_admin(
     config: &Config,
     metrics: &Metrics,
     parts: &Arc<Parts>,
     draining: &watch::Receiver<bool>,
-) -> Result<Option<String>, AppError> {
+    passed: &Passed,
+) -> Result<Option<Arc<Bound>>, AppError> {
     let Some(wanted) = &config.admin else { return Ok(None) };
     let admin =
         || Admin { metrics: metrics.clone(), gates: parts.gates(), draining: draining.clone() };
     let at = |address: &Address| Listener::plain("admin", address.clone());
-    let started = admin().start(at(&wanted.address)).await;
-    let url = match (started, &wanted.address) {
+    let listener = at(&wanted.address);
+    let given = passed.claim(&listener, wanted.is_default);
+    let started = admin().start(listener, given).await;
+    let bound = match (started, &wanted.address) {
         (Err(AdminError::Bind(taken)), Address::Tcp(address))
             if wanted.is_default && taken.is_in_use() =>
         {
@@ -155,21 +243,18 @@ async fn start_admin(
                 "the default admin address {address} is taken, a free port will do: set [admin] address"
             );
             let free = Address::Tcp((address.ip(), 0).into());
-            admin().start(at(&free)).await
+            admin().start(at(&free), None).await
         }
         (started, _) => started,
     };
-    url.map(Some).map_err(AppError::runtime)
+    bound.map(Some).map_err(AppError::runtime)
 }
 
-/// One line a listener, then `ready`: whoever started this program reads them.
-fn announce(bound: Vec<Arc<Bound>>, admin: Option<String>) -> io::Result<()> {
+/// One line a listener, the operator's last, then `ready`: whoever started this program reads them.
+fn announce(bound: &[Arc<Bound>]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for listener in bound {
         writeln!(out, "listening {} {}", listener.name(), listener.url()?)?;
-    }
-    if let Some(url) = admin {
-        writeln!(out, "listening admin {url}")?;
     }
     writeln!(out, "ready")?;
     out.flush()
@@ -185,6 +270,7 @@ fn start_accepting(
     let (server, metrics) = (&shared.config.server, &shared.metrics);
     let loops = Arc::new(loops);
     let room = Arc::new(Semaphore::new(server.max_connections.min(Semaphore::MAX_PERMITS)));
+    // The operator's listener comes after these.
     for (one, listener) in bound.iter().zip(&server.listeners) {
         let opening = Opening::new(listener, certificates.of(listener), server, metrics);
         let (one, loops, room) = (Arc::clone(one), Arc::clone(&loops), Arc::clone(&room));

@@ -12,6 +12,14 @@ pub fn hangup() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
+/// SIGUSR2, which from now on ends nothing by itself.
+///
+/// # Errors
+/// As `sigaction(2)`.
+pub fn upgrade() -> io::Result<Signal> {
+    signal(SignalKind::user_defined2())
+}
+
 /// SIGTERM and SIGINT.
 pub struct Ending {
     term: Signal,

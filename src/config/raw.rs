@@ -60,10 +60,20 @@ mirror! {
         "idle_timeout" idle_timeout: Off<Duration> = "\"75s\"";
         /// Between two reads of a request's body; else 408 `body_timeout`.
         "body_timeout" body_timeout: Off<Duration> = "\"30s\"";
+        /// The whole of a request's body; else 408 `body_timeout`. Streams of gRPC may last.
+        "body_total_timeout" body_total_timeout: Off<Duration> = "\"10m\"";
+        /// How long a client may take nothing of an answer that waits for it.
+        "send_timeout" send_timeout: Off<Duration> = "\"60s\"";
         /// What still runs this long after a SIGTERM is cut.
         "drain_timeout" drain_timeout: Duration = "\"30s\"";
+        /// How long a new process started by SIGUSR2 may take to get ready; else the old one stays in service.
+        "handover_timeout" handover_timeout: Duration = "\"30s\"";
+        /// After so many requests a connection is closed, once the answer is sent.
+        "max_requests_per_connection" max_requests_per_connection: Off<i64> = "\"off\"";
         /// The largest head of a request, from 8KiB; else 431 `head_too_large`.
         "max_header_size" max_header_size: Size = "\"64KiB\"";
+        /// Headers of a request, 1 to 256; else 431 `head_too_large`.
+        "max_headers" max_headers: i64 = "100";
         /// The largest body of a request; else 413 `body_too_large`.
         "max_body_size" max_body_size: Off<Size> = "\"8MiB\"";
         /// Addresses ("10.0.0.7") and networks ("10.0.0.0/8") whose X-Forwarded-* are believed.

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -16,35 +16,49 @@ use crate::handler::Error;
 use crate::handler::idle::Idle;
 use crate::handler::upstream::UpstreamBody;
 
-/// A request's body: at most so many bytes, never silent for too long.
+/// A request's body: at most so many bytes, never silent for too long, whole in time.
 pub struct RequestBody {
     incoming: Option<Incoming>,
     limit: Option<u64>,
     received: u64,
     idle: Idle,
     has_trailers: bool,
+    whole: Option<Duration>,
+    /// When the first wait for it began.
+    begun: Option<Instant>,
 }
 
 impl RequestBody {
     /// `limit` in bytes and `idle` between two reads; `None`: none.
     #[must_use]
     pub fn new(incoming: Incoming, limit: Option<u64>, idle: Option<Duration>) -> Self {
-        let incoming = Some(incoming);
-        Self { incoming, limit, received: 0, idle: Idle::new(idle), has_trailers: false }
+        Self { incoming: Some(incoming), limit, idle: Idle::new(idle), ..Self::empty() }
+    }
+
+    /// `whole` for all of it; `None`: any time.
+    #[must_use]
+    pub fn within(self, whole: Option<Duration>) -> Self {
+        Self { whole, ..self }
+    }
+
+    /// Passes trailers on; else they are dropped.
+    #[must_use]
+    pub fn with_trailers(self) -> Self {
+        Self { has_trailers: true, ..self }
     }
 
     /// No bytes: what is left of a body that was read.
     #[must_use]
     pub fn empty() -> Self {
-        let (limit, idle) = (None, Idle::new(None));
-        Self { incoming: None, limit, received: 0, idle, has_trailers: false }
-    }
-
-    /// Passes trailers on; else they are dropped.
-    #[must_use]
-    pub fn with_trailers(mut self) -> Self {
-        self.has_trailers = true;
-        self
+        Self {
+            incoming: None,
+            limit: None,
+            received: 0,
+            idle: Idle::new(None),
+            has_trailers: false,
+            whole: None,
+            begun: None,
+        }
     }
 
     /// The whole body, of at most `cap` bytes.
@@ -60,6 +74,20 @@ impl RequestBody {
             }
         }
         Ok(whole.freeze())
+    }
+
+    /// Ready when nothing came for too long, or not all in time.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Error> {
+        let Some(whole) = self.whole else {
+            return self.idle.poll(context).map(Error::BodyTimeout);
+        };
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let left = whole.saturating_sub(begun.elapsed());
+        ready!(self.idle.poll_within(left, context));
+        Poll::Ready(match self.idle.limit() {
+            Some(idle) if begun.elapsed() < whole => Error::BodyTimeout(idle),
+            _ => Error::BodyTooSlow(whole),
+        })
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
@@ -83,8 +111,8 @@ impl HttpBody for RequestBody {
         loop {
             let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
             let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) else {
-                let limit = ready!(this.idle.poll(context));
-                return Poll::Ready(Some(Err(Error::BodyTimeout(limit))));
+                let late = ready!(this.poll_late(context));
+                return Poll::Ready(Some(Err(late)));
             };
             this.idle.rest();
             let frame = match frame {

@@ -46,6 +46,9 @@ pub enum Error {
     /// The body paused too long.
     #[error("no byte of the body arrived for {0:?}")]
     BodyTimeout(Duration),
+    /// The whole body took too long.
+    #[error("the body was not whole within {0:?}")]
+    BodyTooSlow(Duration),
     /// The body is over the limit.
     #[error("the body is larger than {0} bytes")]
     BodyTooLarge(u64),
@@ -149,7 +152,9 @@ impl Error {
             Error::HeadTooLarge { .. } => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::HeadTooLarge)
             }
-            Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout),
+            Error::BodyTimeout(_) | Error::BodyTooSlow(_) => {
+                (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout)
+            }
             Error::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
             Error::QueueFull { .. } | Error::UpstreamFull { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull)

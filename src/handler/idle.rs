@@ -28,7 +28,21 @@ impl Idle {
     /// Ready, with the limit, when nothing happened for that long.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
         let Some(limit) = self.limit else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(context).map(|()| limit)
+        self.poll_timer(limit, context).map(|()| limit)
+    }
+
+    /// As [`Idle::poll`], but for no longer than `most`; the first of these since something happened counts.
+    pub fn poll_within(&mut self, most: Duration, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_timer(self.limit.map_or(most, |limit| limit.min(most)), context)
+    }
+
+    /// `None`: silence may last.
+    #[must_use]
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    fn poll_timer(&mut self, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
+        self.timer.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context)
     }
 }

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::StatusCode;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 
 use crate::call::RequestId;
 use crate::handler::{Error, Response, problem};
@@ -40,9 +41,13 @@ impl Future for Answered {
     type Output = Result<http::Response<Occupying>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.poll_promised(context));
+        let mut answer = ready!(self.poll_promised(context));
         self.promised = None;
         let busy = self.busy.take();
+        let is_last = busy.as_ref().is_some_and(Busy::is_last);
+        if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(busy)) = (answer.status(), &busy) {
             busy.becomes_tunnel();
         }

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::call::RequestId;
 use crate::config::Config;
 use crate::handler::arguments::decoded;
+use crate::handler::headers::is_grpc;
 use crate::handler::{Context, Error, Request, RequestBody};
 use crate::listen::Stream;
 use crate::route::{Promised, RouteService, Table, Target, UNMATCHED};
@@ -31,10 +32,9 @@ use crate::server::opening::{Client, Opened, Opening};
 use crate::server::pace::Limits;
 use crate::server::paced::{Busy, Clock, Meters, Paced};
 use crate::server::protocol::Protocol;
+use crate::server::resting;
 use crate::telemetry::Metrics;
 
-/// Headers of one request.
-const MAX_HEADERS: usize = 100;
 /// Streams at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 /// Bytes of one HTTP/2 stream's body that may wait here.
@@ -49,6 +49,9 @@ const MAX_RESET_UNSEEN: usize = 20;
 const MAX_RESET_FOR_ERRORS: usize = 1024;
 /// hyper refuses a smaller buffer for a request's head.
 const LEAST_BUFFER: usize = 8192;
+
+/// Headers that hyper reads unless told otherwise.
+const HYPER_HEADERS: usize = 100;
 
 /// An accepted connection, counted as open while it lives.
 pub struct Accepted {
@@ -121,7 +124,7 @@ impl Router {
             unmatched: shared.parts.unmatched(),
             http1: http1(&shared.config),
             http2: http2(&shared.config),
-            limits: head::Limits { size: shared.config.server.max_header_size, count: MAX_HEADERS },
+            limits: head_limits(&shared.config),
             refused: gated::Meters::new(&shared.metrics, UNMATCHED),
             config: Arc::clone(&shared.config),
             late: Meters::new(&shared.metrics),
@@ -153,10 +156,11 @@ impl Router {
         let Some(Opened { stream, client, protocol }) = opened else { return };
         let clock = Clock::new(Limits::of(&self.config.server));
         let (open, closed) = oneshot::channel();
-        let mut stream = Paced::new(stream, clock.clone(), self.late.clone(), open);
+        let mut stream = Paced::new(stream, clock.clone(), self.late.clone(), open)
+            .sending_within(self.config.server.send_timeout);
         let first = match protocol {
             Some(agreed) => Ok(agreed),
-            None => Protocol::of(&mut stream).await,
+            None => watcher.watch(Protocol::of(&mut stream), never, |_| clock.drain()).await,
         };
         let Ok(first) = first else { return };
         let service = service_fn(|request: http::Request<Incoming>| {
@@ -167,13 +171,16 @@ impl Router {
             Protocol::Http1(read) => {
                 let stream = stream.replaying(read);
                 let gated = Gated::new(stream, self.limits, clock.clone(), self.refused.clone());
-                let connection = self.http1.serve_connection(TokioIo::new(gated), service);
-                watcher.watch(connection.with_upgrades(), |one| one.graceful_shutdown()).await
+                let connection = resting::serve(&self.http1, Box::new(gated), service, &clock);
+                watcher.watch(connection, never, |_| clock.drain()).await
             }
             Protocol::Http2(read) => {
                 let stream = TokioIo::new(stream.replaying(read));
-                let connection = self.http2.serve_connection(stream, service);
-                watcher.watch(connection, |one| one.graceful_shutdown()).await
+                let connection = Box::pin(self.http2.serve_connection(stream, service));
+                let is_last = || clock.is_last();
+                watcher
+                    .watch(connection, is_last, |one| one.get_mut().as_mut().graceful_shutdown())
+                    .await
             }
         };
         self.count(served, &clock);
@@ -187,6 +194,7 @@ impl Router {
         match &served {
             _ if is_malformed || clock.is_refused() => self.failed.protocol.inc(),
             Ok(()) => {}
+            Err(_) if clock.is_slow() => {}
             Err(problem) => {
                 self.failed.reset.inc();
                 tracing::debug!("a connection failed: {problem}");
@@ -204,7 +212,12 @@ impl Router {
         let id = RequestId::next();
         let server = &self.config.server;
         let fault = hygiene::mend(&mut head, server.max_body_size).err();
-        let body = RequestBody::new(body, server.max_body_size, server.body_timeout);
+        let is_within = head.headers.len() <= self.limits.count;
+        let fault = fault.or((!is_within).then(|| self.limits.exceeded()));
+        // A stream of gRPC has no end that could be expected.
+        let has_end = head.version != Version::HTTP_2 || !is_grpc(&head.headers);
+        let whole = server.body_total_timeout.filter(|_| has_end);
+        let body = RequestBody::new(body, server.max_body_size, server.body_timeout).within(whole);
         let request = Request { head, body, context: at(client, id, fault) };
         Answered::new(id, busy, || self.dispatch(request))
     }
@@ -256,12 +269,25 @@ fn at(client: Client, id: RequestId, refusal: Option<Error>) -> Context {
     }
 }
 
+/// A connection of HTTP/1 tells its client by itself.
+fn never() -> bool {
+    false
+}
+
+fn head_limits(config: &Config) -> head::Limits {
+    head::Limits { size: config.server.max_header_size, count: config.server.max_headers }
+}
+
 /// The gate looks at heads and `Paced` has the times: hyper's own limits stand behind them.
 fn http1(config: &Config) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .header_read_timeout(None)
         .max_buf_size(config.server.max_header_size.max(LEAST_BUFFER) + 1);
+    // What is set is allocated for each request; the default has its place on the stack.
+    if config.server.max_headers > HYPER_HEADERS {
+        builder.max_headers(config.server.max_headers);
+    }
     builder
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,18 @@ pub struct Loops {
 struct Loop {
     load: Load,
     inbox: UnboundedSender<Accepted>,
+    beat: Arc<AtomicU64>,
+}
+
+/// How often each loop has turned.
+pub struct Pulse(Vec<Arc<AtomicU64>>);
+
+impl Pulse {
+    /// One number a loop; while a loop turns it grows each 100 ms.
+    #[must_use]
+    pub fn beats(&self) -> Vec<u64> {
+        self.0.iter().map(|beat| beat.load(Ordering::Relaxed)).collect()
+    }
 }
 
 /// The threads of the loops; they end after a drain.
@@ -55,9 +67,11 @@ impl Loops {
         for number in 0..shared.config.server.workers {
             let (inbox, arriving) = unbounded_channel();
             let load = Load::default();
+            // Made now, not on its loop: its metrics stand at 0 from the start.
+            let probe = Probe::new(shared, number);
+            let beat = Arc::clone(&probe.beat);
             let served = Serving {
-                // Made now, not on its loop: its metrics stand at 0 from the start.
-                probe: Probe::new(shared, number),
+                probe,
                 load: Arc::clone(&load),
                 shared: Arc::clone(shared),
                 drain: drain.clone(),
@@ -70,9 +84,15 @@ impl Loops {
                 let _may_not = priority::set_nice(NICE);
                 runtime.block_on(served.run(Arc::new(router), arriving));
             })?);
-            loops.push(Loop { load, inbox });
+            loops.push(Loop { load, inbox, beat });
         }
         Ok((Self { loops }, Threads(threads)))
+    }
+
+    /// Whether they turn.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.loops.iter().map(|one| Arc::clone(&one.beat)).collect())
     }
 
     /// Gives a connection to the loop with the fewest.
@@ -138,11 +158,12 @@ impl Serving {
         mut arriving: UnboundedReceiver<Accepted>,
         graceful: Graceful,
     ) {
-        // The acceptors end as well; until then they may hand over one more, which would wait here unserved.
+        graceful.begin();
+        // The acceptors end as well, when all that the kernel has accepted is handed over.
         while let Some(connection) = arriving.recv().await {
             self.serve(router, connection, &graceful);
         }
-        graceful.shutdown().await;
+        graceful.ended().await;
         while !self.shared.parts.is_idle() {
             sleep(LOOK_AGAIN).await;
         }
@@ -162,6 +183,7 @@ impl Drop for Leaving {
 #[derive(Clone)]
 struct Probe {
     number: usize,
+    beat: Arc<AtomicU64>,
     stall_after: Duration,
     lag: Histogram,
     stalls: IntCounter,
@@ -172,6 +194,7 @@ impl Probe {
         let label = &[&number.to_string()];
         Self {
             number,
+            beat: Arc::default(),
             stall_after: shared.config.accounting.stall_after,
             lag: shared.metrics.event_loop_lag.with_label_values(label),
             stalls: shared.metrics.event_loop_stalls.with_label_values(label),
@@ -183,6 +206,7 @@ impl Probe {
             let due = Instant::now() + PROBE;
             sleep_until(due.into()).await;
             let lag = due.elapsed();
+            self.beat.fetch_add(1, Ordering::Relaxed);
             self.lag.observe(lag.as_secs_f64());
             if lag > self.stall_after {
                 self.stalls.inc();

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -50,6 +51,8 @@ pub struct Gated<S> {
     clock: Clock,
     meters: Meters,
     refused: Refused,
+    /// Looked at already, and not read by anybody else.
+    passed: Bytes,
     /// Read after a request to upgrade, until its answer says what it is.
     held: Vec<u8>,
     client_has_ended: bool,
@@ -79,10 +82,21 @@ impl<S> Gated<S> {
             clock,
             meters,
             refused: Refused::No,
+            passed: Bytes::new(),
             held: Vec::new(),
             client_has_ended: false,
             linger: None,
         }
+    }
+
+    /// Gives `bytes` to the next reader, unseen: they have passed before.
+    pub fn replay(&mut self, bytes: Bytes) {
+        self.passed = bytes;
+    }
+
+    /// What is behind the gate.
+    pub fn stream(&mut self) -> &mut S {
+        &mut self.stream
     }
 
     /// Passes on what is good of the bytes after `before`.
@@ -211,6 +225,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gated<S> {
             }
             Refused::Telling(_) => return Poll::Pending,
             Refused::Told => return Poll::Ready(Ok(())),
+        }
+        if !this.passed.is_empty() {
+            let count = this.passed.len().min(buffer.remaining());
+            buffer.put_slice(&this.passed.split_to(count));
+            return Poll::Ready(Ok(()));
         }
         if this.waits() {
             if this.poll_held(buffer).is_pending() {

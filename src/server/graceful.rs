@@ -37,11 +37,15 @@ impl Graceful {
         Watcher { connections: Arc::clone(&self.0), id }
     }
 
-    /// Tells all connections, and waits for the last to end.
-    pub async fn shutdown(self) {
+    /// Tells all connections, those that are still to come among them.
+    pub fn begin(&self) {
         self.0.is_draining.store(true, Ordering::Relaxed);
         let told: Vec<Waker> = self.0.open().values_mut().filter_map(Option::take).collect();
         told.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for the last to end.
+    pub async fn ended(&self) {
         while !self.0.open().is_empty() {
             self.0.ended.notified().await;
         }
@@ -55,15 +59,21 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Runs `connection` to its end; `end` tells it, once a drain has begun, that its present request is the last.
-    pub async fn watch<C: Future>(&self, connection: C, end: impl Fn(Pin<&mut C>)) -> C::Output {
+    /// Runs `connection` to its end; `end` tells it, once a drain has begun or `is_last` says so, that its present
+    /// request is the last.
+    pub async fn watch<C: Future>(
+        &self,
+        connection: C,
+        is_last: impl Fn() -> bool,
+        end: impl Fn(Pin<&mut C>),
+    ) -> C::Output {
         let mut connection = pin!(connection);
         let (mut is_known, mut is_told) = (false, false);
         poll_fn(|context| {
             if !std::mem::replace(&mut is_known, true) {
                 self.connections.open().insert(self.id, Some(context.waker().clone()));
             }
-            if !is_told && self.connections.is_draining.load(Ordering::Relaxed) {
+            if !is_told && (self.connections.is_draining.load(Ordering::Relaxed) || is_last()) {
                 is_told = true;
                 end(connection.as_mut());
             }

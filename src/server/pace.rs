@@ -1,8 +1,14 @@
-//! How long a connection may take: for a request's head, and without any request. Pure: the caller brings the time.
+//! How long a connection may take: for a request's head, and without any request; in a drain, how long one that is
+//! idle is still listened to. Pure: the caller brings the time.
 
 use std::time::{Duration, Instant};
 
 use crate::config::Server;
+
+/// An idle connection of HTTP/1 gives its buffers back after this.
+const REST: Duration = Duration::from_millis(100);
+/// How long a drain listens to an idle connection: a request that crosses the closing on its way is lost.
+const LAST_CALL: Duration = Duration::from_secs(2);
 
 /// The limits; `None`: none.
 #[derive(Clone, Copy, Debug)]
@@ -11,13 +17,22 @@ pub struct Limits {
     pub head: Option<Duration>,
     /// Between the end of an answer and the next request.
     pub idle: Option<Duration>,
+    /// As `idle`, once a drain has begun.
+    pub last_call: Duration,
+    /// Requests.
+    pub requests: Option<usize>,
 }
 
 impl Limits {
     /// As configured.
     #[must_use]
     pub fn of(server: &Server) -> Self {
-        Self { head: server.header_timeout, idle: server.idle_timeout }
+        Self {
+            head: server.header_timeout,
+            idle: server.idle_timeout,
+            last_call: LAST_CALL.min(server.drain_timeout / 2),
+            requests: server.max_requests_per_connection,
+        }
     }
 }
 
@@ -30,6 +45,10 @@ pub enum Late {
     Head(Duration),
     /// No request came after the last.
     Idle,
+    /// None came for a while: the connection may rest.
+    Rest,
+    /// None came, and a drain waits for the end.
+    Drained,
 }
 
 /// What a connection is doing.
@@ -37,9 +56,12 @@ pub enum Late {
 pub struct Pace {
     limits: Limits,
     requests: usize,
+    seen: usize,
     phase: Phase,
     since: Instant,
     is_http2: bool,
+    is_resting: bool,
+    is_draining: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +75,16 @@ impl Pace {
     /// Of a connection accepted `now`.
     #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
-        Self { limits, requests: 0, phase: Phase::Silent, since: now, is_http2: false }
+        Self {
+            limits,
+            requests: 0,
+            seen: 0,
+            phase: Phase::Silent,
+            since: now,
+            is_http2: false,
+            is_resting: false,
+            is_draining: false,
+        }
     }
 
     /// Bytes came. On HTTP/2 they need not be a request: there the whole connection is idle or is not.
@@ -64,6 +95,7 @@ impl Pace {
             Phase::Head => false,
         };
         if begins {
+            self.is_resting = false;
             let since = if self.phase == Phase::Silent { self.since } else { now() };
             (self.phase, self.since) = (Phase::Head, since);
         }
@@ -86,6 +118,7 @@ impl Pace {
     pub fn request_began(&mut self, is_http2: bool) {
         self.is_http2 = is_http2;
         self.requests += 1;
+        self.seen += 1;
         self.phase = Phase::Idle;
     }
 
@@ -95,6 +128,24 @@ impl Pace {
         self.since = now;
     }
 
+    /// Whether the connection has had all its requests.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.limits.requests.is_some_and(|most| self.seen >= most)
+    }
+
+    /// The buffers are given back.
+    pub fn rests(&mut self) {
+        self.is_resting = true;
+    }
+
+    /// Idle connections are to end soon.
+    pub fn drain(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.is_draining, true) && self.phase != Phase::Head {
+            self.since = now;
+        }
+    }
+
     /// When the present state is over, and what it is then; `None`: it may last.
     #[must_use]
     pub fn deadline(&self) -> Option<(Instant, Late)> {
@@ -102,11 +153,20 @@ impl Pace {
             return None;
         }
         let (limit, late) = match self.phase {
-            Phase::Silent => (self.limits.head?, Late::Silent),
             Phase::Head => (self.limits.head?, Late::Head(self.limits.head?)),
+            Phase::Silent | Phase::Idle if self.is_draining => {
+                (self.limits.last_call, Late::Drained)
+            }
+            Phase::Silent => (self.limits.head?, Late::Silent),
+            Phase::Idle if self.may_rest() => (REST, Late::Rest),
             Phase::Idle => (self.limits.idle?, Late::Idle),
         };
         Some((self.since + limit, late))
+    }
+
+    fn may_rest(&self) -> bool {
+        let is_worth_it = self.limits.idle.is_none_or(|idle| idle > REST);
+        is_worth_it && !self.is_resting && !self.is_http2
     }
 }
 
@@ -117,8 +177,12 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(1);
     const IDLE: Duration = Duration::from_secs(5);
 
+    fn limits(head: Option<Duration>, idle: Option<Duration>) -> Limits {
+        Limits { head, idle, last_call: LAST_CALL, requests: Some(2) }
+    }
+
     fn fresh(now: Instant) -> Pace {
-        Pace::new(Limits { head: Some(HEAD), idle: Some(IDLE) }, now)
+        Pace::new(limits(Some(HEAD), Some(IDLE)), now)
     }
 
     #[test]
@@ -134,6 +198,8 @@ mod tests {
         pace.received(|| at(2));
         assert_eq!(pace.deadline(), None);
         pace.request_ended(at(3));
+        assert_eq!(pace.deadline(), Some((at(3) + REST, Late::Rest)));
+        pace.rests();
         assert_eq!(pace.deadline(), Some((at(8), Late::Idle)));
         pace.sent(|| at(4));
         assert_eq!(pace.deadline(), Some((at(9), Late::Idle)));
@@ -157,7 +223,35 @@ mod tests {
 
     #[test]
     fn what_is_off_has_no_end() {
-        let pace = Pace::new(Limits { head: None, idle: None }, Instant::now());
+        let mut pace = Pace::new(limits(None, None), Instant::now());
         assert_eq!(pace.deadline(), None);
+        pace.rests();
+        pace.request_began(false);
+        pace.request_ended(Instant::now());
+        assert_eq!(pace.deadline(), None);
+    }
+
+    #[test]
+    fn a_drain_listens_a_moment_longer_and_lets_what_has_begun_go_on() {
+        let start = Instant::now();
+        let mut pace = fresh(start);
+        pace.drain(start + HEAD / 2);
+        pace.drain(start + HEAD);
+        assert_eq!(pace.deadline(), Some((start + HEAD / 2 + LAST_CALL, Late::Drained)));
+        pace.received(|| start + HEAD / 2);
+        assert!(matches!(pace.deadline(), Some((_, Late::Head(_)))));
+        pace.request_began(false);
+        assert_eq!(pace.deadline(), None);
+        pace.request_ended(start + IDLE);
+        assert_eq!(pace.deadline(), Some((start + IDLE + LAST_CALL, Late::Drained)));
+    }
+
+    #[test]
+    fn the_last_request_of_a_connection_is_known() {
+        let mut pace = fresh(Instant::now());
+        for is_last in [false, true] {
+            pace.request_began(false);
+            assert_eq!(pace.is_spent(), is_last);
+        }
     }
 }

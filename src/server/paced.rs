@@ -8,20 +8,21 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::call::RequestId;
 use crate::handler::body::Cut;
 use crate::handler::gather::poll_write_slices;
 use crate::handler::{Body, Error, problem};
 use crate::server::pace::{Late, Limits, Pace};
+use crate::server::protocol::read_some;
 use crate::telemetry::Metrics;
 
 /// Shared by a connection and the requests on it.
@@ -33,6 +34,9 @@ struct State {
     is_tunnel: AtomicBool,
     is_refused: AtomicBool,
     is_cut: AtomicBool,
+    is_slow: AtomicBool,
+    is_last: AtomicBool,
+    may_rest: AtomicBool,
 }
 
 impl Clock {
@@ -41,14 +45,45 @@ impl Clock {
     pub fn new(limits: Limits) -> Self {
         let pace = Mutex::new(Pace::new(limits, Instant::now()));
         let off = || AtomicBool::new(false);
-        Self(Arc::new(State { pace, is_tunnel: off(), is_refused: off(), is_cut: off() }))
+        Self(Arc::new(State {
+            pace,
+            is_tunnel: off(),
+            is_refused: off(),
+            is_cut: off(),
+            is_slow: off(),
+            is_last: off(),
+            may_rest: off(),
+        }))
     }
 
     /// A request's head is whole; it lasts until the returned value is dropped.
     #[must_use]
     pub fn request(&self, is_http2: bool) -> Busy {
-        self.pace().request_began(is_http2);
-        Busy(self.clone())
+        let mut pace = self.pace();
+        pace.request_began(is_http2);
+        if pace.is_spent() {
+            self.0.is_last.store(true, Ordering::Relaxed);
+        }
+        drop(pace);
+        Busy { clock: self.clone(), is_http2 }
+    }
+
+    /// Whether the client is to be told that no more requests are taken here.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.0.is_last.load(Ordering::Relaxed)
+    }
+
+    /// A drain has begun: the connection ends with its next answer, or when it has been idle for a moment.
+    pub fn drain(&self) {
+        self.pace().drain(Instant::now());
+        self.0.is_last.store(true, Ordering::Relaxed);
+    }
+
+    /// True once, when the connection has been idle for a while and all that was written is on its way.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.0.may_rest.load(Ordering::Relaxed) && self.0.may_rest.swap(false, Ordering::Relaxed)
     }
 
     /// Whether a request has not ended.
@@ -84,24 +119,39 @@ impl Clock {
         self.is_busy() || self.0.is_cut.load(Ordering::Relaxed)
     }
 
+    /// Whether it was cut off because its client took nothing.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        self.0.is_slow.load(Ordering::Relaxed)
+    }
+
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A request on a connection.
-pub struct Busy(Clock);
+pub struct Busy {
+    clock: Clock,
+    is_http2: bool,
+}
 
 impl Busy {
     /// The answer is 101: from now on nothing on this connection is HTTP.
     pub fn becomes_tunnel(&self) {
-        self.0.0.is_tunnel.store(true, Ordering::Relaxed);
+        self.clock.0.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the answer is to say that it is the last here; HTTP/2 has its own word for that.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.clock.is_last() && !self.is_http2
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.pace().request_ended(Instant::now());
+        self.clock.pace().request_ended(Instant::now());
     }
 }
 
@@ -110,6 +160,7 @@ impl Drop for Busy {
 pub struct Meters {
     head: IntCounter,
     idle: IntCounter,
+    send: IntCounter,
 }
 
 impl Meters {
@@ -117,7 +168,11 @@ impl Meters {
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         let errors = |reason| metrics.connection_errors.with_label_values(&[reason]);
-        Self { head: errors("head_timeout"), idle: errors("idle_timeout") }
+        Self {
+            head: errors("head_timeout"),
+            idle: errors("idle_timeout"),
+            send: errors("send_timeout"),
+        }
     }
 }
 
@@ -129,6 +184,10 @@ pub struct Paced<S: AsyncWrite + Unpin> {
     clock: Clock,
     meters: Meters,
     timer: Option<Pin<Box<Sleep>>>,
+    send_timeout: Option<Duration>,
+    /// Runs while the client takes nothing of what is written.
+    stuck: Option<Pin<Box<Sleep>>>,
+    is_flushed: bool,
     is_over: bool,
     is_shut: bool,
     _open: oneshot::Sender<Infallible>,
@@ -138,8 +197,26 @@ impl<S: AsyncWrite + Unpin> Paced<S> {
     /// Ends `stream` by `clock`. Whoever waits at the other end of `open` sees when it is dropped: a tunnel outlives
     /// the HTTP connection that it was.
     pub fn new(stream: S, clock: Clock, meters: Meters, open: oneshot::Sender<Infallible>) -> Self {
-        let (replay, timer) = (Bytes::new(), None);
-        Self { stream, replay, clock, meters, timer, is_over: false, is_shut: false, _open: open }
+        Self {
+            stream,
+            replay: Bytes::new(),
+            clock,
+            meters,
+            timer: None,
+            send_timeout: None,
+            stuck: None,
+            is_flushed: true,
+            is_over: false,
+            is_shut: false,
+            _open: open,
+        }
+    }
+
+    /// Ends it as well when the client takes nothing for so long.
+    #[must_use]
+    pub fn sending_within(mut self, send_timeout: Option<Duration>) -> Self {
+        self.send_timeout = send_timeout;
+        self
     }
 
     /// Gives `bytes` to the next reader once more.
@@ -147,6 +224,20 @@ impl<S: AsyncWrite + Unpin> Paced<S> {
     pub fn replaying(mut self, bytes: Bytes) -> Self {
         self.replay = bytes;
         self
+    }
+
+    /// Waits for bytes, which the next reader gets; no buffer is held meanwhile. False: none come any more.
+    ///
+    /// # Errors
+    /// As `read(2)`.
+    pub async fn fill(&mut self) -> io::Result<bool>
+    where
+        S: AsyncRead,
+    {
+        let mut read = BytesMut::new();
+        let count = read_some(self, &mut read).await?;
+        self.replay = read.freeze();
+        Ok(count > 0)
     }
 
     /// Ready when the time is over.
@@ -166,13 +257,44 @@ impl<S: AsyncWrite + Unpin> Paced<S> {
             timer.as_mut().reset(deadline);
             ready!(timer.as_mut().poll(context));
         }
+        if late == Late::Rest {
+            self.rest();
+            return self.poll_late(context);
+        }
         Poll::Ready(late)
+    }
+
+    /// What is not flushed is in buffers that must stay; the next flush comes with the next request.
+    fn rest(&mut self) {
+        self.clock.pace().rests();
+        self.clock.0.may_rest.store(self.is_flushed, Ordering::Relaxed);
+    }
+
+    /// After each write: how long has the client taken nothing?
+    fn poll_sent(
+        &mut self,
+        sent: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.is_flushed = false;
+        if sent.is_ready() {
+            self.stuck = None;
+            self.clock.pace().sent(Instant::now);
+            return sent;
+        }
+        let Some(limit) = self.send_timeout else { return Poll::Pending };
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(stuck.as_mut().poll(context));
+        self.meters.send.inc();
+        self.clock.0.is_slow.store(true, Ordering::Relaxed);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }
 
     /// Tells a client whose head did not end. The socket's buffer is empty: nothing was sent since the last answer.
     fn end(&mut self, late: Late, context: &mut Context<'_>) {
         self.is_over = true;
         match late {
+            Late::Drained | Late::Rest => {}
             Late::Idle => self.meters.idle.inc(),
             Late::Silent => self.meters.head.inc(),
             Late::Head(limit) => {
@@ -215,9 +337,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let sent = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
-        self.clock.pace().sent(Instant::now);
-        Poll::Ready(sent)
+        let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.poll_sent(sent, context)
     }
 
     fn poll_write_vectored(
@@ -225,9 +346,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = ready!(poll_write_slices(&mut self.stream, context, slices));
-        self.clock.pace().sent(Instant::now);
-        Poll::Ready(sent)
+        let sent = poll_write_slices(&mut self.stream, context, slices);
+        self.poll_sent(sent, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -240,7 +360,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         if !self.is_over && self.poll_late(context).is_ready() {
             context.waker().wake_by_ref();
         }
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.is_flushed = true;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -275,7 +397,7 @@ impl Occupying {
     }
 
     fn cut(&self) {
-        if let Some(Busy(clock)) = &self.busy {
+        if let Some(Busy { clock, .. }) = &self.busy {
             clock.cut();
         }
     }

@@ -1,9 +1,12 @@
 //! Which HTTP a client speaks: HTTP/2 begins with a preface that is no request of HTTP/1 (RFC 9113 section 3.4).
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, ReadBuf};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Most heads come whole in the first read.
@@ -23,9 +26,9 @@ impl Protocol {
     /// # Errors
     /// The client left, or its time is over, before it sent anything.
     pub async fn of(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
-        let mut read = BytesMut::with_capacity(FIRST_READ);
+        let mut read = BytesMut::new();
         loop {
-            let is_end = stream.read_buf(&mut read).await? == 0;
+            let is_end = read_some(stream, &mut read).await? == 0;
             match told(&read) {
                 _ if is_end && read.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(true) => return Ok(Protocol::Http2(read.freeze())),
@@ -34,6 +37,24 @@ impl Protocol {
             }
         }
     }
+}
+
+/// Adds what comes next to `read`, and says how much it was; while nothing comes no memory is held for it.
+///
+/// # Errors
+/// As `read(2)`.
+pub async fn read_some(
+    stream: &mut (impl AsyncRead + Unpin),
+    read: &mut BytesMut,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut space = [0; FIRST_READ];
+        let mut buffer = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        read.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }
 
 /// Whether it is HTTP/2; `None`: more bytes are needed.

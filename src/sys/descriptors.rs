@@ -2,7 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::fstat;
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 /// The last place in the table that every process begins with: taking it makes no kernel grow a table.
 const HIGH: RawFd = 63;
@@ -22,6 +26,51 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     Ok(moved)
+}
+
+/// The first number that is no standard stream's.
+const FIRST: RawFd = 3;
+/// Numbers that have an owner already.
+static ADOPTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// A duplicate that programs started from now on inherit (`fcntl(2)` F_DUPFD), until it is dropped.
+///
+/// # Errors
+/// No number left.
+pub fn inheritable(descriptor: impl AsFd) -> io::Result<OwnedFd> {
+    let duplicate = fcntl_dupfd_cloexec(descriptor, FIRST)?;
+    fcntl_setfd(&duplicate, FdFlags::empty())?;
+    Ok(duplicate)
+}
+
+/// Tells an open file from others while it is open (`fstat(2)` st_ino).
+///
+/// # Errors
+/// As `fstat(2)`.
+pub fn identity(descriptor: impl AsFd) -> io::Result<u64> {
+    Ok(fstat(descriptor)?.st_ino)
+}
+
+/// Takes over a descriptor that whoever started this process left open for it; programs that it starts do not get it.
+/// To be called before anything else opens descriptors. `meant`: the [`identity`] that it must have, where it is known.
+///
+/// # Errors
+/// It is not open, is another one than was meant, or was taken over before.
+pub fn adopt(number: RawFd, meant: Option<u64>) -> io::Result<OwnedFd> {
+    if number < FIRST {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the borrow ends before the function does; a number that is not open is answered with EBADF.
+    let lent = unsafe { BorrowedFd::borrow_raw(number) };
+    let found = identity(lent)?;
+    let mut adopted = ADOPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if meant.is_some_and(|meant| meant != found) || adopted.contains(&number) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    fcntl_setfd(lent, FdFlags::CLOEXEC)?;
+    adopted.push(number);
+    // SAFETY: it is open, it was left for this process to own, and nobody took it over before.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Closes every descriptor but 0, 1, 2 and `kept` (`close_range(2)`, Linux 5.9).
@@ -50,5 +99,24 @@ unsafe fn close_range(first: u32, last: u32) -> io::Result<()> {
     match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_is_adopted_once_and_only_the_one_that_is_meant() {
+        let left = inheritable(File::open("/dev/null").unwrap()).unwrap();
+        let identity = identity(&left).unwrap();
+        let number = std::os::fd::IntoRawFd::into_raw_fd(left);
+        assert!(number >= FIRST);
+        assert!(adopt(number, Some(identity + 1)).is_err());
+        let adopted = adopt(number, Some(identity)).unwrap();
+        assert!(rustix::io::fcntl_getfd(&adopted).unwrap().contains(FdFlags::CLOEXEC));
+        assert!(adopt(number, Some(identity)).is_err());
+        assert!(adopt(0, None).is_err());
+        assert!(adopt(65_000, None).is_err());
     }
 }

@@ -157,6 +157,8 @@ metrics! {
         "How late a timer of each event loop fired.";
     event_loop_stalls: IntCounterVec = "cofferdam_event_loop_stalls_total" ["worker"]
         "Times an event loop was held longer than accounting.stall_after.";
+    handovers: IntCounterVec = "cofferdam_handovers_total" ["result"]
+        "New processes started by SIGUSR2, by whether they took over.";
     log_lines_dropped: IntCounter = "cofferdam_log_lines_dropped_total" []
         "Log lines lost because whoever reads the log is too slow.";
     build_info: IntGaugeVec = "cofferdam_build_info" ["version"]

@@ -3,10 +3,12 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::Signal;
 
 use super::metrics::Scrape;
@@ -28,6 +30,10 @@ pub struct Builder {
     toml: String,
     files: Vec<(String, String)>,
     unread: bool,
+    program: Option<PathBuf>,
+    descriptors: Option<u32>,
+    environment: Vec<(String, String)>,
+    given: Vec<OwnedFd>,
 }
 
 impl Builder {
@@ -49,6 +55,58 @@ impl Builder {
         self
     }
 
+    /// Another file than the one that was built.
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
+    /// It may hold so many descriptors.
+    pub fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
+    /// With this variable as well.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this descriptor as well: 3 for the first, then 4, as systemd gives them.
+    pub fn giving(mut self, descriptor: impl Into<OwnedFd>) -> Self {
+        // Far from the numbers that they are moved to.
+        self.given.push(fcntl_dupfd_cloexec(descriptor.into(), 100).unwrap());
+        self
+    }
+
+    /// What is started: by a shell, where limits and descriptors must be right before the program begins.
+    fn command(&self, config: &Path) -> Command {
+        let built = Path::new(env!("CARGO_BIN_EXE_cofferdam"));
+        let program = self.program.as_deref().unwrap_or(built);
+        let mut script = String::new();
+        if let Some(most) = self.descriptors {
+            let _ = write!(script, "ulimit -n {most}; ");
+        }
+        for (place, given) in self.given.iter().enumerate() {
+            fcntl_setfd(given, FdFlags::empty()).unwrap();
+            let _ = write!(script, "exec {}<&{1} {1}<&-; ", place + 3, given.as_raw_fd());
+        }
+        if !self.given.is_empty() {
+            let _ = write!(script, "export LISTEN_FDS={} LISTEN_PID=$$; ", self.given.len());
+        }
+        let mut command = match script.is_empty() {
+            true => Command::new(program),
+            false => {
+                let mut shell = Command::new("bash");
+                shell.arg("-c").arg(format!("{script}exec \"$0\" \"$@\"")).arg(program);
+                shell
+            }
+        };
+        command.arg("run").arg(config).envs(self.environment.iter().cloned());
+        command
+    }
+
     /// Starts it and waits for `ready`.
     ///
     /// # Panics
@@ -61,8 +119,7 @@ impl Builder {
         for (name, text) in &self.files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
-        command.arg("run").arg(&config);
+        let command = self.command(&config);
         let spawn = if self.unread { Running::spawn_unread } else { Running::spawn };
         Cofferdam::launch(spawn, command, folder)
     }

@@ -1,8 +1,15 @@
 //! A small blocking HTTP/2 client on hyper, with prior knowledge (RFC 9113 section 3.3) or over TLS; one connection, many
 //! streams.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
@@ -18,10 +25,28 @@ use super::place::Place;
 /// A request in the terms of hyper.
 pub type Request = http::Request<Full<Bytes>>;
 
+/// What is sent of a body.
+type Sent = BoxBody<Bytes, Infallible>;
+
+/// A body of unknown length.
+struct Pieces(VecDeque<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
 /// An open connection.
 pub struct Http2 {
     runtime: Runtime,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Sent>,
 }
 
 impl Http2 {
@@ -86,7 +111,9 @@ impl Http2 {
     #[track_caller]
     pub fn send_all(&self, requests: Vec<Request>) -> Vec<Response> {
         self.runtime.block_on(async {
-            let one = |request| tokio::spawn(exchange(self.sender.clone(), request));
+            let one = |request: Request| {
+                tokio::spawn(exchange(self.sender.clone(), request.map(BodyExt::boxed)))
+            };
             let streams: Vec<_> = requests.into_iter().map(one).collect();
             let mut answers = Vec::new();
             for stream in streams {
@@ -107,6 +134,18 @@ impl Http2 {
         self.send_all(vec![request]).remove(0)
     }
 
+    /// Sends one whose body comes in these pieces, its length unsaid.
+    ///
+    /// # Panics
+    /// As [`Http2::send_all`].
+    #[track_caller]
+    pub fn send_in_pieces(&self, request: Request, pieces: Vec<Vec<u8>>) -> Response {
+        let (head, _) = request.into_parts();
+        let body = Pieces(pieces.into_iter().map(Bytes::from).collect()).boxed();
+        let answer = exchange(self.sender.clone(), http::Request::from_parts(head, body));
+        self.runtime.block_on(answer).unwrap()
+    }
+
     /// Whether the other side takes no more requests (GOAWAY, or closed).
     pub fn is_closed(&mut self) -> bool {
         self.runtime.block_on(async {
@@ -118,8 +157,8 @@ impl Http2 {
 
 /// A body that is cut is an answer that is not complete.
 async fn exchange(
-    mut sender: SendRequest<Full<Bytes>>,
-    request: Request,
+    mut sender: SendRequest<Sent>,
+    request: http::Request<Sent>,
 ) -> Result<Response, hyper::Error> {
     let (head, body) = sender.send_request(request).await?.into_parts();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

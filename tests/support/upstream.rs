@@ -225,6 +225,8 @@ fn accept(acceptor: &Acceptor, shared: &Arc<Shared>) {
             state.accepted += 1;
         }
         let shared = Arc::clone(shared);
+        // A head and its body are two writes: the second must not wait for an acknowledgement.
+        let _gone_already = stream.set_timeout(None);
         std::thread::spawn(move || {
             let mut connection = Connection::from_stream(stream);
             // It ends by an error: the peer left, or the answer says so.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::limits::count_or_off;
 use super::{address, name, number, parsed, require, tls, value, value_or, word};
 use crate::config::raw::{self, Field, File, Off, Size};
 use crate::config::report::{Problem, Span};
@@ -39,8 +40,13 @@ pub(super) fn server(file: &File, source: &mut Source<'_>) -> Option<Server> {
         header_timeout: time(&written.header_timeout, 10),
         idle_timeout: time(&written.idle_timeout, 75),
         body_timeout: time(&written.body_timeout, 30),
+        body_total_timeout: time(&written.body_total_timeout, 600),
+        send_timeout: time(&written.send_timeout, 60),
         drain_timeout: value_or(written.drain_timeout.as_ref(), Duration::from_secs(30)),
+        handover_timeout: value_or(written.handover_timeout.as_ref(), Duration::from_secs(30)),
+        max_requests_per_connection: max_requests(&written, source),
         max_header_size: max_header_size(&written, source),
+        max_headers: number(written.max_headers.as_ref(), "max_headers", 1..=256, 100, source),
         max_body_size: max_body_size.on().map(|size| size.0),
         trusted_proxies: trusted_proxies(&written, source),
         listeners: listeners?,
@@ -52,6 +58,12 @@ fn workers(written: &raw::Server, source: &mut Source<'_>) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     }
+}
+
+fn max_requests(written: &raw::Server, source: &mut Source<'_>) -> Option<usize> {
+    let field = written.max_requests_per_connection.as_ref();
+    let most = count_or_off(field, "max_requests_per_connection", 1_000_000_000, 0, source);
+    (most > 0).then_some(most)
 }
 
 fn max_header_size(written: &raw::Server, source: &mut Source<'_>) -> usize {

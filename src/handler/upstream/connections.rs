@@ -142,6 +142,7 @@ fn client_side(problem: &hyper::Error) -> Option<Error> {
     Some(match ours {
         Error::BodyTooLarge(limit) => Error::BodyTooLarge(*limit),
         Error::BodyTimeout(limit) => Error::BodyTimeout(*limit),
+        Error::BodyTooSlow(limit) => Error::BodyTooSlow(*limit),
         Error::BadRequest(problem) => Error::BadRequest(problem),
         _ => Error::ClientGone,
     })

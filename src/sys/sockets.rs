@@ -1,0 +1,82 @@
+//! Options of listening sockets; accepted ones inherit them.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use rustix::net::sockopt::{set_tcp_nodelay, set_tcp_user_timeout};
+
+/// Small writes are sent at once (`tcp(7)`, TCP_NODELAY).
+///
+/// # Errors
+/// As `setsockopt(2)`.
+pub fn send_at_once(socket: impl AsFd) -> io::Result<()> {
+    Ok(set_tcp_nodelay(socket, true)?)
+}
+
+/// A peer that acknowledges nothing, or makes no room, for so long has gone (`tcp(7)`, TCP_USER_TIMEOUT).
+///
+/// # Errors
+/// As `setsockopt(2)`.
+pub fn give_up_after(socket: impl AsFd, limit: Duration) -> io::Result<()> {
+    let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+    Ok(set_tcp_user_timeout(socket, milliseconds)?)
+}
+
+/// No interface has this index.
+const NOWHERE: libc::c_int = libc::c_int::MAX;
+
+/// From now on the kernel refuses each attempt to open a connection to this listening socket, as if nobody listened:
+/// it is bound to an interface that does not exist (`socket(7)`, SO_BINDTOIFINDEX, Linux 5.0). Connections that wait to
+/// be accepted, and handshakes that have begun, are not touched; closing the socket would reset them.
+///
+/// # Errors
+/// As `setsockopt(2)`; EPERM where it is bound to an interface already and this process lacks CAP_NET_RAW.
+pub fn refuse_attempts(listening: impl AsFd) -> io::Result<()> {
+    let nowhere = NOWHERE;
+    // SAFETY: the kernel reads one int, which lives longer than the call, and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            listening.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTOIFINDEX,
+            (&raw const nowhere).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn who_is_in_stays_in_and_nobody_comes_after() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut early = TcpStream::connect(address).unwrap();
+            refuse_attempts(&listener).unwrap();
+            let late = TcpStream::connect(address);
+            assert_eq!(late.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            let (mut accepted, _) = listener.accept().unwrap();
+            early.write_all(b"x").unwrap();
+            accepted.read_exact(&mut [0]).unwrap();
+        }
+    }
+
+    #[test]
+    fn accepted_sockets_inherit() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        send_at_once(&listener).unwrap();
+        give_up_after(&listener, Duration::from_secs(7)).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(rustix::net::sockopt::tcp_nodelay(&accepted).unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&accepted).unwrap(), 7000);
+    }
+}
