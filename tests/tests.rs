@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod house;
 mod hygiene;
+mod manners;
 mod origin;
 mod proxy_protocol;
 mod proxying;

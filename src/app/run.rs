@@ -10,12 +10,11 @@ use tracing::{info, warn};
 
 use crate::admin::{Admin, AdminError};
 use crate::app::certificates::Certificates;
-use crate::app::signals::{Ending, hangup};
+use crate::app::signals::{Ending, hangup, reopen_on_usr1};
 use crate::app::{AppError, logging};
 use crate::child::{Sampler, Spawner, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
-use crate::layer::access::AccessLog;
 use crate::listen::Bound;
 use crate::route::Parts;
 use crate::server::event_loop::Threads;
@@ -33,10 +32,10 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     let (lines, _flusher) = logging::start(&config.log, &metrics)?;
+    let access = logging::access(&config, &metrics, lines)?;
     let resources = resources(&config, metrics, worker)?;
-    let access = AccessLog::new(config.log.access, lines);
     let runtime = control_runtime()?;
-    let served = runtime.block_on(serve(config, resources, access));
+    let served = runtime.block_on(serve(config, resources, &access));
     // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
     served
@@ -96,16 +95,18 @@ fn warn_if_scarce(config: &Config, descriptors: Option<u64>) {
 async fn serve(
     config: Arc<Config>,
     resources: Resources,
-    access: Option<AccessLog>,
+    access: &logging::Access,
 ) -> Result<(), AppError> {
     let mut ending = Ending::listen().map_err(AppError::runtime)?;
     let hangup = hangup().map_err(AppError::runtime)?;
+    reopen_on_usr1(access.file.clone()).map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
     let metrics = resources.metrics.clone();
     let certificates = Certificates::load(&config, &metrics).map_err(AppError::config)?;
     certificates.warnings().for_each(|warning| warn!("{warning}"));
     let bound = bind(&config)?;
-    let parts = Arc::new(Parts::new(&config, &resources, access).map_err(AppError::config)?);
+    let parts =
+        Arc::new(Parts::new(&config, &resources, access.log.clone()).map_err(AppError::config)?);
     let admin = start_admin(&config, &metrics, &parts, &draining).await?;
     let shared = Arc::new(Shared {
         config: Arc::clone(&config),
