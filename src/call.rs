@@ -4,6 +4,7 @@ pub mod body;
 pub mod id;
 pub mod outcome;
 pub mod reason;
+pub mod trace;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub use body::{AnswerBody, BodySender, answer_body};
 pub use id::RequestId;
 pub use outcome::{Accounting, Answer, Failure, Outcome};
 pub use reason::Reason;
+pub use trace::TraceContext;
 
 /// Whatever holds this keeps the call's slot taken.
 pub type Hold = Arc<dyn Any + Send + Sync>;

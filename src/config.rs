@@ -2,6 +2,7 @@
 //! [`load`] reads a file; all that is wrong with it is reported at once.
 
 mod duration;
+pub mod filter;
 pub mod function;
 mod load;
 mod raw;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
+pub use filter::{Edits, Files, Filters, Piece, RateLimit, Redirect, Rewrite};
 pub use function::Function;
 pub use load::{load, parse};
 pub use raw::{Key, keys};
@@ -45,6 +47,8 @@ pub struct Config {
     pub accounting: Accounting,
     /// `[log]`.
     pub log: Log,
+    /// `[trace]`.
+    pub trace: Trace,
 }
 
 /// Accepting connections. A time that is `None` is "off".
@@ -154,14 +158,26 @@ pub struct Route {
     pub host: HostMatch,
     /// `path` or `prefix`.
     pub path: PathMatch,
+    /// `scheme`; `None`: any.
+    pub scheme: Option<Scheme>,
     /// Empty: any.
     pub methods: Vec<Method>,
     /// All must be present with this value.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What answers.
     pub action: Action,
+    /// What is done on the way to it and back.
+    pub filters: Filters,
     /// Queue + start + call + answer; `None` is "off".
     pub timeout: Option<Duration>,
+}
+
+/// How a client came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Scheme {
+    Http,
+    Https,
 }
 
 /// `host = "…"`.
@@ -206,6 +222,10 @@ pub enum Action {
     Proxy(Arc<Upstream>),
     /// `respond = { … }`.
     Respond(Arc<Respond>),
+    /// `redirect = { … }`.
+    Redirect(Arc<Redirect>),
+    /// `files = { … }`.
+    Files(Arc<Files>),
 }
 
 /// A fixed answer.
@@ -235,8 +255,30 @@ pub struct Log {
     pub level: Level,
     /// `[log] format`.
     pub format: LogFormat,
-    /// `[log.access] format`.
-    pub access: AccessFormat,
+    /// `[log.access]`.
+    pub access: Access,
+}
+
+/// `[log.access]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// How lines look.
+    pub format: AccessFormat,
+    /// Where they go; `None`: to standard error.
+    pub file: Option<PathBuf>,
+    /// Query parameters whose values are not written, in lower case.
+    pub redact: Vec<String>,
+}
+
+/// `[trace]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// `x-request-id`.
+    pub request_id: bool,
+    /// `traceparent`.
+    pub traceparent: bool,
+    /// Traces that begin here ask to be recorded.
+    pub sampled: bool,
 }
 
 /// The least serious event that is written.
@@ -270,4 +312,6 @@ pub enum AccessFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// NCSA combined, as Apache and nginx write it.
+    Combined,
 }

@@ -17,25 +17,31 @@ pub(crate) use always_ready;
 pub mod arguments;
 pub mod body;
 pub mod call;
+pub mod client;
 pub mod error;
+pub mod files;
 pub mod gather;
 pub mod headers;
 pub mod idle;
 pub mod problem;
 pub mod proxy;
+pub mod redirect;
 pub mod respond;
+pub mod target;
 pub mod upgrade;
 pub mod upstream;
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::request::Parts;
 
 use crate::call::{Hold, RequestId};
+use crate::config::Upstream;
 use crate::ffi::request::Input;
 
 pub use body::{Body, RequestBody};
@@ -61,6 +67,8 @@ pub struct Request {
 pub struct Context {
     /// In logs, answers, workers.
     pub id: RequestId,
+    /// The trace it belongs to.
+    pub trace: Option<u128>,
     /// The client; `None` over a unix socket.
     pub peer: Option<Peer>,
     /// The client speaks TLS to this program, whatever the target's scheme says.
@@ -77,6 +85,17 @@ pub struct Context {
     pub input: Option<Box<Input>>,
     /// Its slot.
     pub slot: Option<Granted>,
+    /// Somebody wants to know what its upstream takes: a [`Waited`] is to lie beside the answer.
+    pub is_timed: bool,
+}
+
+/// What an upstream took for an answer: an extension of the response.
+#[derive(Clone)]
+pub struct Waited {
+    /// Which.
+    pub upstream: Arc<Upstream>,
+    /// From the request sent to the answer's head.
+    pub time: Duration,
 }
 
 /// A client's address.

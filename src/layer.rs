@@ -2,6 +2,10 @@
 
 pub mod access;
 pub mod admission;
+pub mod compress;
 pub mod deadline;
+pub mod headers;
 pub mod intake;
 pub mod observe;
+pub mod rate_limit;
+pub mod rewrite;

@@ -9,6 +9,7 @@ pub mod gated;
 pub mod graceful;
 pub mod guard;
 pub mod hygiene;
+pub mod identify;
 pub mod opening;
 pub mod pace;
 pub mod paced;

@@ -8,6 +8,7 @@ pub mod pidfd;
 pub mod priority;
 pub mod process;
 pub mod procfs;
+pub mod random;
 pub mod signals;
 pub mod sockets;
 pub mod stdio;

@@ -14,6 +14,7 @@ mod demo;
 mod house;
 mod hygiene;
 mod limits;
+mod manners;
 mod origin;
 mod proxy_protocol;
 mod proxying;

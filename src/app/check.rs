@@ -9,7 +9,7 @@ use crate::app::certificates::Certificates;
 use crate::app::run::{control_runtime, load, resources};
 use crate::child::Priority;
 use crate::child::start::start;
-use crate::config::{Config, Function, Upstream};
+use crate::config::{Action, Config, Function, Route, Upstream};
 use crate::executor::{Resources, spec};
 use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
@@ -22,6 +22,7 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let config = load(file)?;
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let mut problems = tls_problems(&config);
+    problems.extend(folder_problems(&config));
     match Certificates::load(&config, &metrics) {
         Ok(all) => all.warnings().for_each(|warning| eprintln!("warning: {warning}")),
         Err(broken) => problems.push(broken.to_string()),
@@ -35,6 +36,19 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let (routes, functions) = (config.routes.len(), config.functions.len());
     println!("{}: ok ({routes} routes, {functions} functions)", file.display());
     Ok(())
+}
+
+/// The folders that are to be served.
+fn folder_problems(config: &Config) -> Vec<String> {
+    let problem = |route: &Route| match &route.action {
+        Action::Files(files) if !files.root.is_dir() => Some(format!(
+            "error: route `{}`: files root {} is no folder that can be read",
+            route.name,
+            files.root.display()
+        )),
+        _ => None,
+    };
+    config.routes.iter().filter_map(problem).collect()
 }
 
 /// The files that connections to upstreams need.

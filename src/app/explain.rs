@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 
 use crate::app::AppError;
 use crate::app::run::load;
-use crate::config::{Action, Config, HostMatch, PathMatch, Route, Segment};
+use crate::config::{Action, Config, HostMatch, PathMatch, Route, Scheme, Segment};
 use crate::route::table::Mismatch;
 use crate::route::{Table, Target};
 use crate::server::hygiene::path;
@@ -56,6 +56,7 @@ fn table(config: &Config) -> Table<&Route> {
 
 fn why(mismatch: Mismatch) -> &'static str {
     match mismatch {
+        Mismatch::Scheme => "another scheme",
         Mismatch::Host => "another host",
         Mismatch::Path => "another path",
         Mismatch::Method => "another method",
@@ -98,7 +99,9 @@ impl Asked {
 
     fn target(&self) -> Target<'_> {
         let host_header = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let is_https = self.uri.scheme_str() == Some("https");
         Target {
+            scheme: if is_https { Scheme::Https } else { Scheme::Http },
             host: self.uri.authority().map(|authority| authority.as_str()).or(host_header),
             path: &self.path,
             unslashed: self.unslashed.as_deref(),
@@ -116,6 +119,11 @@ fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 }
 
 fn row(route: &Route) -> [String; 5] {
+    let scheme = match route.scheme {
+        None => "",
+        Some(Scheme::Http) => "http://",
+        Some(Scheme::Https) => "https://",
+    };
     let host = match &route.host {
         HostMatch::Any => String::new(),
         HostMatch::Exact(host) => host.clone(),
@@ -129,7 +137,7 @@ fn row(route: &Route) -> [String; 5] {
     let when: Vec<String> = methods.chain(headers).collect();
     [
         route.name.clone(),
-        format!("{host}{}", path(&route.path)),
+        format!("{scheme}{host}{}", path(&route.path)),
         when.join(" "),
         answer(route),
         route.defined_at.clone(),
@@ -157,6 +165,10 @@ fn answer(route: &Route) -> String {
         Action::Call(function) => format!("call {}", function.name),
         Action::Proxy(upstream) => format!("proxy {}", upstream.name),
         Action::Respond(respond) => format!("respond {}", respond.status.as_u16()),
+        Action::Redirect(redirect) => {
+            format!("redirect {} {}", redirect.status.as_u16(), redirect.written)
+        }
+        Action::Files(files) => format!("files {}", files.root.display()),
     }
 }
 

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal};
 use tracing::level_filters::LevelFilter;
 
 use crate::app::AppError;
-use crate::config::{Level, Log, LogFormat};
+use crate::config::{AccessFormat, Config, Level, Log, LogFormat};
+use crate::layer::access::AccessLog;
 use crate::telemetry::Metrics;
 use crate::telemetry::log::{Flusher, LineWriter, install};
 
@@ -23,6 +24,33 @@ pub fn start(log: &Log, metrics: &Metrics) -> Result<(LineWriter, Flusher), AppE
     };
     install(writer.clone(), filter(log.level), is_json);
     Ok((writer, flusher))
+}
+
+/// The access log of this process.
+#[derive(Default)]
+pub struct Access {
+    /// `None` where it is "off".
+    pub log: Option<AccessLog>,
+    /// Writes to its file, where it has one.
+    pub file: Option<LineWriter>,
+    _flusher: Option<Flusher>,
+}
+
+/// Starts the access log: to its own file, or to `lines`, where everything else goes too.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn access(config: &Config, metrics: &Metrics, lines: LineWriter) -> Result<Access, AppError> {
+    let access = &config.log.access;
+    let log = |writer| AccessLog::new(access, config.server.trusted_proxies.clone().into(), writer);
+    let Some(path) = access.file.clone().filter(|_| access.format != AccessFormat::Off) else {
+        return Ok(Access { log: log(lines), ..Access::default() });
+    };
+    let dropped = metrics.log_lines_dropped.clone();
+    let opened = LineWriter::to_file(path.clone(), dropped);
+    let unopened = |error| AppError::runtime(format!("[log.access] {}: {error}", path.display()));
+    let (writer, flusher) = opened.map_err(unopened)?;
+    Ok(Access { log: log(writer.clone()), file: Some(writer), _flusher: Some(flusher) })
 }
 
 fn filter(level: Level) -> LevelFilter {

@@ -13,12 +13,11 @@ use tracing::{info, warn};
 use crate::admin::{Admin, AdminError};
 use crate::app::certificates::Certificates;
 use crate::app::handover::{Predecessor, Program};
-use crate::app::signals::{self, Ending};
+use crate::app::signals::{self, Ending, reopen_on_usr1};
 use crate::app::{AppError, logging, notify};
 use crate::child::{Sampler, Spawner, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
-use crate::layer::access::AccessLog;
 use crate::listen::Bound;
 use crate::listen::passed::Passed;
 use crate::route::Parts;
@@ -42,10 +41,10 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     let (lines, _flusher) = logging::start(&config.log, &metrics)?;
+    let access = logging::access(&config, &metrics, lines)?;
     let resources = resources(&config, metrics, worker)?;
-    let access = AccessLog::new(config.log.access, lines);
     let runtime = control_runtime()?;
-    let served = runtime.block_on(serve(config, resources, access, passed, predecessor));
+    let served = runtime.block_on(serve(config, resources, &access, passed, predecessor));
     // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
     served
@@ -105,18 +104,20 @@ fn warn_if_scarce(config: &Config, descriptors: Option<u64>) {
 async fn serve(
     config: Arc<Config>,
     resources: Resources,
-    access: Option<AccessLog>,
+    access: &logging::Access,
     passed: Passed,
     predecessor: Option<Predecessor>,
 ) -> Result<(), AppError> {
     let mut signals = Signals::listen().map_err(AppError::runtime)?;
     let hangup = signals::hangup().map_err(AppError::runtime)?;
+    reopen_on_usr1(access.file.clone()).map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
     let metrics = resources.metrics.clone();
     let certificates = Certificates::load(&config, &metrics).map_err(AppError::config)?;
     certificates.warnings().for_each(|warning| warn!("{warning}"));
     let mut bound = bind(&config, &passed)?;
-    let parts = Arc::new(Parts::new(&config, &resources, access).map_err(AppError::config)?);
+    let parts = Parts::new(&config, &resources, access.log.clone()).map_err(AppError::config)?;
+    let parts = Arc::new(parts);
     bound.extend(start_admin(&config, &metrics, &parts, &draining, &passed).await?);
     passed.left().iter().for_each(|left| warn!("{left}"));
     let shared = Arc::new(Shared {

@@ -31,12 +31,14 @@ macro_rules! reasons {
 
 reasons! {
     NoRoute "no_route" "No route matches this request";
+    NoFile "no_file" "There is no such file";
     BadRequest "bad_request" "The request is malformed";
     BadArgument "bad_argument" "An argument of the function is missing or out of range";
     HeadTimeout "head_timeout" "The request's head did not arrive in time";
     BodyTimeout "body_timeout" "The request's body did not arrive in time";
     BodyTooLarge "body_too_large" "The request's body is too large";
     HeadTooLarge "head_too_large" "The request's head is too large";
+    RateLimited "rate_limited" "The client asks too often";
     QueueFull "queue_full" "All slots are taken and the queue is full";
     QueueTimeout "queue_timeout" "No slot became free in time";
     Draining "draining" "The server is shutting down";

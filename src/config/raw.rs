@@ -46,6 +46,8 @@ mirror! {
         "accounting" accounting: Accounting;
         /// What is logged, and how.
         "log" log: Log;
+        /// How requests are named across programs.
+        "trace" trace: Trace;
     }
 
     /// Accepting connections.
@@ -274,7 +276,7 @@ mirror! {
         "order" order: String = "\"fifo\"";
     }
 
-    /// One routing rule: what it matches, and exactly one of call, handler, proxy and respond.
+    /// One routing rule: what it matches, and exactly one of call, handler, proxy, respond, redirect and files.
     ["routes"] Route {
         /// The metric label, `[a-z0-9][a-z0-9_-]*`; else made from the path.
         "name" name: String;
@@ -284,6 +286,8 @@ mirror! {
         "path" path: String;
         /// Whole segments: "/v1" matches /v1 and /v1/x, not /v10.
         "prefix" prefix: String;
+        /// http or https: how the client came; any, if not written. A route with a scheme goes before all without.
+        "scheme" scheme: String;
         /// Any, if not written.
         "methods" methods: Vec<Field<String>>;
         /// Headers that must be present with this value.
@@ -296,6 +300,22 @@ mirror! {
         "proxy" proxy: String;
         /// A fixed answer.
         "respond" respond: Respond;
+        /// Sends the client elsewhere.
+        "redirect" redirect: Redirect;
+        /// Files of a folder.
+        "files" files: Files;
+        /// Takes the prefix off the path that the handler gets.
+        "strip_prefix" strip_prefix: bool = "false";
+        /// The path that the handler gets: it stands in for the prefix, or for the whole of a `path`, whose `{name}`s it may use.
+        "rewrite" rewrite: String;
+        /// Headers of the request, changed on its way to the handler.
+        "request_headers" request_headers: Headers;
+        /// Headers of the handler's answer, changed on its way to the client.
+        "response_headers" response_headers: ResponseHeaders;
+        /// Whether answers are compressed for clients that take it: text above 1 KiB, by br, zstd or gzip.
+        "compress" compress: bool = "false";
+        /// How often a client may ask; else 429 `rate_limited`.
+        "rate_limit" rate_limit: RateLimit;
         /// From the head's arrival to the head of the answer: queue, start and call together; else 504 `timeout`.
         "timeout" timeout: Off<Duration> = "\"60s\"";
     }
@@ -308,6 +328,56 @@ mirror! {
         "body" body: String = "\"\"";
         /// Its media type.
         "content_type" content_type: String = "\"text/plain; charset=utf-8\"";
+    }
+
+    /// Sends the client elsewhere.
+    ["routes.redirect"] Redirect {
+        /// "https://HOST/PATH" or "/PATH"; `{host}` is the request's host without its port, `{path}` its path, `{name}` one of the route's own. The query is kept, unless one is written.
+        "to" to: String;
+        /// 301, 302, 303, 307 or 308.
+        "status" status: i64 = "308";
+    }
+
+    /// Files of a folder.
+    ["routes.files"] Files {
+        /// The folder. It stands for the route's prefix: under "/static", /static/app.js is app.js in it.
+        "root" root: String;
+        /// The file that answers for a folder.
+        "index" index: Off<String> = "\"index.html\"";
+        /// The header Cache-Control of the files.
+        "cache_control" cache_control: String;
+        /// Whether FILE.br, FILE.zst or FILE.gz beside a file is sent to clients that take it.
+        "precompressed" precompressed: bool = "false";
+    }
+
+    /// Headers of the request, changed on its way to the handler.
+    ["routes.request_headers"] Headers {
+        /// Headers that go; first.
+        "remove" remove: Vec<Field<String>>;
+        /// Headers that get this one value, whatever they had.
+        "set" set: Named<String>;
+        /// Headers that get one more value; last.
+        "add" add: Named<String>;
+    }
+
+    /// Headers of the handler's answer, changed on its way to the client.
+    ["routes.response_headers"] ResponseHeaders {
+        /// Headers that go; first.
+        "remove" remove: Vec<Field<String>>;
+        /// Headers that get this one value, whatever they had.
+        "set" set: Named<String>;
+        /// Headers that get one more value; last.
+        "add" add: Named<String>;
+    }
+
+    /// How often a client may ask.
+    ["routes.rate_limit"] RateLimit {
+        /// Requests for each second, minute or hour: "100/s", "30/m", "1000/h".
+        "rate" rate: String;
+        /// Requests at once after a silence; else the number of the rate.
+        "burst" burst: i64;
+        /// Who is counted: client, by address (IPv6 by /64).
+        "by" by: String = "\"client\"";
     }
 
     /// Where the time of calls goes.
@@ -330,8 +400,22 @@ mirror! {
 
     /// A line for each request.
     ["log.access"] Access {
-        /// off, text or json.
+        /// off, text, json, or combined as Apache and nginx write it.
         "format" format: String = "\"off\"";
+        /// The file that lines are added to, opened anew on SIGUSR1; standard error, if not written.
+        "file" file: String;
+        /// Query parameters whose values are not written, in any case of letters.
+        "redact" redact: Vec<Field<String>> = "[\"access_token\", \"api_key\", \"apikey\", \"client_secret\", \"id_token\", \"jwt\", \"passwd\", \"password\", \"refresh_token\", \"secret\", \"session\", \"sig\", \"signature\", \"token\"]";
+    }
+
+    /// How requests are named across programs.
+    ["trace"] Trace {
+        /// Whether each request has an `x-request-id`, towards the handler and on the answer. One that a trusted proxy sends is kept.
+        "request_id" request_id: bool = "true";
+        /// Whether each request goes on with a W3C `traceparent`: the client's continued, or a new one.
+        "traceparent" traceparent: bool = "true";
+        /// Whether traces that begin here ask to be recorded.
+        "sampled" sampled: bool = "true";
     }
 }
 
@@ -356,9 +440,15 @@ pub fn keys() -> Vec<Key> {
         Queue::keys(),
         Route::keys(),
         Respond::keys(),
+        Redirect::keys(),
+        Files::keys(),
+        Headers::keys(),
+        ResponseHeaders::keys(),
+        RateLimit::keys(),
         Accounting::keys(),
         Log::keys(),
         Access::keys(),
+        Trace::keys(),
     ];
     sections.into_iter().flatten().collect()
 }

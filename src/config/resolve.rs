@@ -2,10 +2,13 @@
 
 mod address;
 mod bind;
+mod edits;
+mod filter;
 mod form;
 mod function;
 mod host;
 mod limits;
+mod local;
 mod matching;
 mod name;
 mod path;
@@ -13,6 +16,7 @@ mod response;
 mod route;
 mod server;
 mod target;
+mod template;
 mod tls;
 mod upstream;
 
@@ -29,6 +33,7 @@ pub(super) fn resolve(file: &File, source: &mut Source<'_>) -> Option<Config> {
     let admin = server::admin(file, source);
     let accounting = server::accounting(file);
     let log = server::log(file, source);
+    let trace = server::trace(file);
     let mut upstreams = upstream::named(file, source);
     let mut functions = function::named(file, source);
     let routes = route::routes(file, &mut upstreams, &mut functions, source);
@@ -41,6 +46,7 @@ pub(super) fn resolve(file: &File, source: &mut Source<'_>) -> Option<Config> {
         routes,
         accounting,
         log,
+        trace,
     })
 }
 

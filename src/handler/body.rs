@@ -3,12 +3,15 @@
 use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
 use crate::call::{AnswerBody, Hold};
@@ -21,6 +24,7 @@ pub struct RequestBody {
     incoming: Option<Incoming>,
     limit: Option<u64>,
     received: u64,
+    counter: Option<Arc<AtomicU64>>,
     idle: Idle,
     has_trailers: bool,
     whole: Option<Duration>,
@@ -54,11 +58,17 @@ impl RequestBody {
             incoming: None,
             limit: None,
             received: 0,
+            counter: None,
             idle: Idle::new(None),
             has_trailers: false,
             whole: None,
             begun: None,
         }
+    }
+
+    /// Tells `counter` how many bytes have come.
+    pub fn count_into(&mut self, counter: Arc<AtomicU64>) {
+        self.counter = Some(counter);
     }
 
     /// The whole body, of at most `cap` bytes.
@@ -92,6 +102,9 @@ impl RequestBody {
 
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
         self.received += bytes as u64;
+        if let Some(counter) = &self.counter {
+            counter.store(self.received, Ordering::Relaxed);
+        }
         match self.limit {
             Some(limit) if self.received > limit => Err(Error::BodyTooLarge(limit)),
             _ => Ok(()),
@@ -148,13 +161,14 @@ fn broken(problem: &hyper::Error) -> Error {
 
 /// Is told once how a response's body ended.
 pub trait Ending: Send + Sync {
-    /// `is_whole`: every byte was handed over.
-    fn ended(&mut self, is_whole: bool);
+    /// `is_whole`: every byte was handed over; `sent` of them.
+    fn ended(&mut self, is_whole: bool, sent: u64);
 }
 
 /// A response's body.
 pub struct Body {
     source: Source,
+    sent: u64,
     hold: Option<Hold>,
     ending: Option<Box<dyn Ending>>,
 }
@@ -164,7 +178,14 @@ enum Source {
     Full(Bytes),
     Answer(AnswerBody),
     Upstream(Box<UpstreamBody>),
+    Stream(Stream),
     Cut,
+}
+
+/// `length` in bytes, where it is known beforehand.
+struct Stream {
+    body: UnsyncBoxBody<Bytes, Cut>,
+    length: Option<u64>,
 }
 
 /// Why a body was cut. The client sees an aborted stream: its head was sent already.
@@ -174,7 +195,7 @@ pub struct Cut;
 
 impl Body {
     fn new(source: Source) -> Self {
-        Self { source, hold: None, ending: None }
+        Self { source, sent: 0, hold: None, ending: None }
     }
 
     /// No bytes.
@@ -204,6 +225,18 @@ impl Body {
         }
     }
 
+    /// What another body becomes on its way: a file of this `length` that is read, an answer that is compressed.
+    #[must_use]
+    pub fn stream(
+        body: impl HttpBody<Data = Bytes, Error = Cut> + Send + 'static,
+        length: Option<u64>,
+    ) -> Self {
+        if body.is_end_stream() || length == Some(0) {
+            return Self::empty();
+        }
+        Self::new(Source::Stream(Stream { body: body.boxed_unsync(), length }))
+    }
+
     /// Keeps `hold` until the body has ended.
     #[must_use]
     pub fn holding(mut self, hold: Hold) -> Self {
@@ -215,7 +248,7 @@ impl Body {
     #[must_use]
     pub fn observed(mut self, mut ending: Box<dyn Ending>) -> Self {
         match self.source {
-            Source::Done => ending.ended(true),
+            Source::Done => ending.ended(true, 0),
             _ => self.ending = Some(ending),
         }
         self
@@ -225,7 +258,7 @@ impl Body {
         self.source = Source::Done;
         self.hold = None;
         if let Some(mut ending) = self.ending.take() {
-            ending.ended(is_whole);
+            ending.ended(is_whole, self.sent);
         }
     }
 
@@ -240,6 +273,7 @@ impl Body {
                 .poll_next(context)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(|_| Cut))),
             Source::Upstream(body) => body.poll_frame(context),
+            Source::Stream(stream) => Pin::new(&mut stream.body).poll_frame(context),
             Source::Cut => Poll::Ready(Some(Err(Cut))),
         }
     }
@@ -261,6 +295,9 @@ impl HttpBody for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let piece = ready!(self.poll_source(context));
+        if let Some(Ok(frame)) = &piece {
+            self.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
         match &piece {
             None => self.end(true),
             Some(Err(Cut)) if !matches!(self.source, Source::Cut) => {
@@ -285,6 +322,10 @@ impl HttpBody for Body {
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Answer(_) | Source::Cut => SizeHint::default(),
             Source::Upstream(body) => body.size_hint(),
+            Source::Stream(stream) => match stream.length {
+                Some(length) => SizeHint::with_exact(length.saturating_sub(self.sent)),
+                None => SizeHint::default(),
+            },
         }
     }
 }
@@ -296,6 +337,7 @@ impl Body {
             Source::Full(bytes) => bytes.is_empty(),
             Source::Answer(_) | Source::Cut => false,
             Source::Upstream(body) => body.is_end_stream(),
+            Source::Stream(stream) => stream.length == Some(self.sent),
         }
     }
 }

@@ -12,6 +12,12 @@ pub enum Error {
     /// Nothing matches.
     #[error("no route matches this host, path, method and headers")]
     NoRoute,
+    /// The folder has none of this name.
+    #[error("there is no such file")]
+    NoFile,
+    /// Files are read, not written.
+    #[error("files are read by GET and HEAD only")]
+    FileMethod,
     /// Against the rules of HTTP.
     #[error("{0}")]
     BadRequest(&'static str),
@@ -52,6 +58,12 @@ pub enum Error {
     /// The body is over the limit.
     #[error("the body is larger than {0} bytes")]
     BodyTooLarge(u64),
+    /// More requests than the route's `rate_limit` allows.
+    #[error("too many requests: the next one is taken in {again:?}")]
+    RateLimited {
+        /// Until then none is.
+        again: Duration,
+    },
     /// No slot and no place to wait.
     #[error("all {slots} slots of `{function}` are taken and {length} calls wait already")]
     QueueFull {
@@ -143,6 +155,8 @@ impl Error {
     pub fn status_and_reason(&self) -> (StatusCode, Reason) {
         match self {
             Error::NoRoute => (StatusCode::NOT_FOUND, Reason::NoRoute),
+            Error::NoFile => (StatusCode::NOT_FOUND, Reason::NoFile),
+            Error::FileMethod => (StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest),
             Error::BadRequest(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
             Error::MethodRefused => (StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest),
             Error::CodingRefused => (StatusCode::NOT_IMPLEMENTED, Reason::BadRequest),
@@ -156,6 +170,7 @@ impl Error {
                 (StatusCode::REQUEST_TIMEOUT, Reason::BodyTimeout)
             }
             Error::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
+            Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited),
             Error::QueueFull { .. } | Error::UpstreamFull { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull)
             }
@@ -186,6 +201,26 @@ impl Error {
                 | Error::BodyTimeout(_)
                 | Error::BodyTooLarge(_)
         )
+    }
+
+    /// Seconds until a refused client may come again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Error::RateLimited { again } => Some((again.as_secs_f64().ceil() as u64).max(1)),
+            other => (other.status_and_reason().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        }
+    }
+
+    /// The methods that would be taken, where this one is not.
+    #[must_use]
+    pub fn allowed(&self) -> Option<&'static str> {
+        match self {
+            Error::FileMethod => Some("GET, HEAD"),
+            // Not TRACE, not CONNECT.
+            Error::MethodRefused => Some("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"),
+            _ => None,
+        }
     }
 
     /// What the client may read of it: nothing that names files of this machine.
@@ -225,6 +260,7 @@ mod tests {
         let rows = [
             (Error::NoRoute, 404, "no_route"),
             (Error::BodyTooLarge(1), 413, "body_too_large"),
+            (Error::RateLimited { again: Duration::ZERO }, 429, "rate_limited"),
             (Error::Timeout(Duration::from_secs(1)), 504, "timeout"),
             (Error::Call(Failure::Timeout(Duration::from_secs(1))), 504, "timeout"),
             (Error::Call(Failure::Crash { signal: "SIGSEGV".into() }), 502, "crash"),

@@ -70,6 +70,19 @@ fn strip_listed(headers: &mut HeaderMap) {
     }
 }
 
+/// Settles a request's `Connection` on arrival: what it lists goes, and of itself stays only the wish to upgrade. Later, a
+/// client that lists `x-user` would take away the one that is set on the way to the upstream.
+pub fn settle_connection(headers: &mut HeaderMap) {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut tokens = values.flat_map(|value| value.split(','));
+    let is_upgrade = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    strip_listed(headers);
+    match is_upgrade {
+        true => headers.insert(CONNECTION, HeaderValue::from_static("upgrade")),
+        false => headers.remove(CONNECTION),
+    };
+}
+
 /// Tells the upstream who asked: `X-Forwarded-For`, `-Proto`, `-Host`. What the client says of itself goes on only
 /// when it is trusted; then its own address is added to the list.
 pub fn forward(
@@ -168,6 +181,26 @@ mod tests {
         ]);
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers, map(&[("host", "a"), ("accept", "*/*")]));
+    }
+
+    #[test]
+    fn what_is_set_later_cannot_be_listed_away() {
+        let mut headers = map(&[
+            ("connection", "Upgrade, x-user, host"),
+            ("x-user", "forged"),
+            ("host", "a"),
+            ("upgrade", "websocket"),
+        ]);
+        settle_connection(&mut headers);
+        headers.insert("x-user", HeaderValue::from_static("set"));
+        let kept = [("connection", "upgrade"), ("host", "a"), ("upgrade", "websocket")];
+        assert_eq!(headers, {
+            let mut expected = map(&kept);
+            expected.insert("x-user", HeaderValue::from_static("set"));
+            expected
+        });
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("host", "a"), ("x-user", "set")]));
     }
 
     #[test]

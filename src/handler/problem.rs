@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::call::{Reason, RequestId};
@@ -10,12 +10,6 @@ use crate::handler::{Body, Error, Response};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// Seconds until a refused client may come again.
-const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
-
-/// Not TRACE, not CONNECT.
-const PASSED_ON: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
 
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -37,14 +31,14 @@ pub fn response(error: &Error, id: RequestId) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(PROXY_STATUS, proxy_status(reason));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, COME_AGAIN);
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if error.is_about_the_message() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, PASSED_ON);
+    if let Some(methods) = error.allowed() {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
     }
     response
 }
@@ -56,7 +50,7 @@ pub fn last_words(error: &Error, id: RequestId) -> Vec<u8> {
     let text = text(error, id);
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\nproxy-status: {}\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n",
+         x-request-id: {id}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         proxy_status_text(reason),
         text.len()
     );
@@ -89,13 +83,14 @@ fn proxy_status_text(reason: Reason) -> String {
 /// The proxy error type of RFC 9209 section 2.3.
 fn error_type(reason: Reason) -> &'static str {
     match reason {
-        Reason::NoRoute => "destination_not_found",
+        Reason::NoRoute | Reason::NoFile => "destination_not_found",
         Reason::BadRequest
         | Reason::BadArgument
         | Reason::HeadTimeout
         | Reason::BodyTimeout
         | Reason::BodyTooLarge
         | Reason::HeadTooLarge
+        | Reason::RateLimited
         | Reason::ClientGone => "http_request_error",
         Reason::QueueFull | Reason::QueueTimeout => "connection_limit_reached",
         Reason::Draining | Reason::StartFailed | Reason::LoadFailed | Reason::UpstreamConnect => {

@@ -17,7 +17,7 @@ use crate::handler::headers::{forward, is_grpc, join_cookies, settle_framing, st
 use crate::handler::upgrade::{self, Upgrade};
 use crate::handler::upstream::body::Way;
 use crate::handler::upstream::{Carrier, Connections, Group, Lease, Trouble, UpstreamBody};
-use crate::handler::{Answering, Body, Error, Peer, Request, RequestBody, Response};
+use crate::handler::{Answering, Body, Error, Peer, Request, RequestBody, Response, Waited};
 
 /// Proxies to one upstream.
 #[derive(Clone)]
@@ -59,6 +59,7 @@ impl Service<Request> for Proxy {
 impl Shared {
     async fn pass(&self, mut request: Request) -> Result<Response, Error> {
         let arrived = request.context.arrived;
+        let is_timed = request.context.is_timed;
         let upgrade = self.upgrade(&mut request);
         let is_grpc = self.passes_grpc(&request.head);
         let mut outgoing = self.outgoing(request);
@@ -90,7 +91,12 @@ impl Shared {
         };
         head.version = Version::HTTP_11;
         self.overhead.observe(arrived.elapsed().saturating_sub(waited).as_secs_f64());
-        Ok(Response::from_parts(head, body))
+        let mut response = Response::from_parts(head, body);
+        if is_timed {
+            let upstream = Arc::clone(self.group().config());
+            response.extensions_mut().insert(Waited { upstream, time: waited });
+        }
+        Ok(response)
     }
 
     async fn exchange(

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use pin_project_lite::pin_project;
 use prometheus::{Histogram, IntCounter, IntGauge};
 use tower::Service;
@@ -16,8 +16,8 @@ use tower::Service;
 use crate::call::{Reason, RequestId};
 use crate::handler::always_ready;
 use crate::handler::body::Ending;
-use crate::handler::{Error, Request, Response, problem};
-use crate::layer::access::{AccessLog, Entry};
+use crate::handler::{Error, Request, Response, Waited, problem};
+use crate::layer::access::{AccessLog, End, Kept};
 use crate::telemetry::Metrics;
 
 /// The outermost layer of a route: it always has an answer.
@@ -46,7 +46,7 @@ where
     always_ready!();
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let seen = Box::new(Seen::new(Arc::clone(&self.route), &request));
+        let seen = Box::new(Seen::new(Arc::clone(&self.route), &mut request));
         let refusal = request.context.refusal.take();
         let answer = match &refusal {
             Some(_) => None,
@@ -94,6 +94,7 @@ pub struct RouteMeters {
     access: Option<AccessLog>,
 }
 
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 /// Nobody saw a status (nginx's word for it).
@@ -144,7 +145,8 @@ pub struct Seen {
     id: RequestId,
     peer: Option<IpAddr>,
     method: Method,
-    path: String,
+    kept: Option<Box<Kept>>,
+    wants_timing: bool,
     arrived: Instant,
     status: Option<u16>,
     reason: Option<Reason>,
@@ -152,17 +154,17 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn new(route: Arc<RouteMeters>, request: &Request) -> Self {
+    fn new(route: Arc<RouteMeters>, request: &mut Request) -> Self {
         route.in_flight.inc();
-        let path = match route.access {
-            Some(_) => request.head.uri.path().to_owned(),
-            None => String::new(),
-        };
+        let kept = route.access.as_ref().map(|access| Box::new(access.keep(request)));
+        let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
+        request.context.is_timed = wants_timing || kept.is_some();
         Self {
             id: request.context.id,
             peer: request.context.peer.as_ref().map(|peer| peer.address),
             method: request.head.method.clone(),
-            path,
+            kept,
+            wants_timing,
             arrived: request.context.arrived,
             status: None,
             reason: None,
@@ -173,8 +175,9 @@ impl Seen {
 
     fn settle(mut self: Box<Self>, answer: Result<Response, Error>) -> Response {
         let response = match answer {
-            Ok(response) => {
+            Ok(mut response) => {
                 self.answered(response.status().as_u16());
+                self.told(&mut response);
                 response
             }
             Err(error) => self.refused(&error),
@@ -199,6 +202,18 @@ impl Seen {
         self.route.count_answer(&self.method, status);
     }
 
+    /// What the upstream took: for who asks, and for the log.
+    fn told(&mut self, response: &mut Response) {
+        let Some(waited) = response.extensions_mut().remove::<Waited>() else { return };
+        if self.wants_timing {
+            let timing = server_timing(waited.time, self.arrived.elapsed());
+            response.headers_mut().append(SERVER_TIMING, timing);
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.waited(waited);
+        }
+    }
+
     /// The client left before there was an answer.
     fn left(&mut self) {
         self.reason = Some(Reason::ClientGone);
@@ -207,24 +222,25 @@ impl Seen {
         self.route.count_answer(&self.method, CLIENT_LEFT);
     }
 
-    fn write_access_line(&self, is_whole: bool) {
-        let Some(access) = &self.route.access else { return };
-        access.write(&Entry {
-            request_id: self.id.to_string(),
+    fn write_access_line(&self, is_whole: bool, sent: u64) {
+        let (Some(access), Some(kept)) = (&self.route.access, &self.kept) else { return };
+        let end = End {
+            id: self.id,
             peer: self.peer,
-            method: self.method.as_str(),
-            path: &self.path,
+            method: &self.method,
             route: &self.route.name,
             status: self.status.unwrap_or(CLIENT_LEFT),
             reason: self.reason.map(Reason::as_str),
-            whole: is_whole,
-            seconds: self.arrived.elapsed().as_secs_f64(),
-        });
+            is_whole,
+            sent,
+            took: self.arrived.elapsed(),
+        };
+        access.write(kept, &end);
     }
 }
 
 impl Ending for Seen {
-    fn ended(&mut self, is_whole: bool) {
+    fn ended(&mut self, is_whole: bool, sent: u64) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
@@ -238,12 +254,19 @@ impl Ending for Seen {
         }
         let duration = self.route.duration(self.status.unwrap_or(CLIENT_LEFT));
         duration.observe(self.arrived.elapsed().as_secs_f64());
-        self.write_access_line(is_whole);
+        self.write_access_line(is_whole, sent);
     }
 }
 
 impl Drop for Seen {
     fn drop(&mut self) {
-        self.ended(false);
+        self.ended(false, 0);
     }
+}
+
+/// `upstream` until its head, `total` until the answer's: milliseconds (W3C Server Timing).
+fn server_timing(upstream: Duration, total: Duration) -> HeaderValue {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let text = format!("upstream;dur={:.6}, total;dur={:.6}", ms(upstream), ms(total));
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("total"))
 }

@@ -7,19 +7,26 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use tower::Service;
+use tower::util::Either;
 
 use crate::config::{Action, Config, Function, Route};
 use crate::executor::{self, Executor};
 use crate::handler::call::Call;
+use crate::handler::files::Files;
 use crate::handler::proxy::Proxy;
+use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
 use crate::handler::upstream::{Group, tls};
 use crate::handler::{Error, Request, Response};
 use crate::layer::access::AccessLog;
 use crate::layer::admission::{Admission, Gate};
+use crate::layer::compress::Compress;
 use crate::layer::deadline::Deadline;
+use crate::layer::headers::Headers;
 use crate::layer::intake::Intake;
 use crate::layer::observe::{Observe, RouteMeters};
+use crate::layer::rate_limit::{Limiter, RateLimit};
+use crate::layer::rewrite::Rewrite;
 use crate::telemetry::Metrics;
 
 /// A route's whole stack, shared by the connections of one event loop.
@@ -61,6 +68,7 @@ pub struct Parts {
     functions: HashMap<String, Isolated>,
     upstreams: HashMap<String, Arc<Group>>,
     meters: HashMap<String, Arc<RouteMeters>>,
+    limiters: HashMap<String, Arc<Limiter>>,
 }
 
 /// A function at work: who may run it, and how.
@@ -96,15 +104,21 @@ impl Parts {
         let meters = names
             .chain([UNMATCHED])
             .map(|name| (name.to_owned(), RouteMeters::new(name, &metrics, access.clone())));
+        let trusted: Arc<[IpNet]> = config.server.trusted_proxies.clone().into();
+        let limiters = config.routes.iter().filter_map(|route| {
+            let limit = route.filters.rate_limit?;
+            Some((route.name.clone(), Limiter::new(limit, Arc::clone(&trusted))))
+        });
         let upstreams = config
             .upstreams
             .iter()
             .map(|upstream| Ok((upstream.name.clone(), Group::start(upstream, &metrics)?)));
         Ok(Self {
+            limiters: limiters.collect(),
             functions: config.functions.iter().map(isolate).collect(),
             upstreams: upstreams.collect::<Result<_, _>>()?,
             meters: meters.collect(),
-            trusted: config.server.trusted_proxies.clone().into(),
+            trusted,
             metrics,
             access,
         })
@@ -134,6 +148,11 @@ impl Parts {
     pub fn compose(&self, route: &Route) -> Result<RouteService, Error> {
         match &route.action {
             Action::Respond(answer) => Ok(self.finish(route, Respond::new(Arc::clone(answer)))),
+            Action::Redirect(to) => Ok(self.finish(route, Redirect::new(Arc::clone(to)))),
+            Action::Files(files) => {
+                let files = Files::new(Arc::clone(files), route.filters.rewrite.clone());
+                Ok(self.finish(route, files))
+            }
             Action::Proxy(upstream) => {
                 let overhead = self.metrics.http_overhead.with_label_values(&[&route.name]);
                 let group = self.upstreams.get(&upstream.name).cloned();
@@ -158,10 +177,22 @@ impl Parts {
         S: Service<Request, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
+        let filters = &route.filters;
+        // Innermost: all others speak of the path that the client asked for. Files look at both.
+        let rewrite = filters.rewrite.clone().filter(|_| !matches!(route.action, Action::Files(_)));
+        let rewritten = layer(handler, rewrite, Rewrite::new);
+        // Around the handler only: what the proxy says of itself stays as it is.
+        let edits = (filters.request.clone(), filters.response.clone());
+        let are_edits = !(edits.0.is_empty() && edits.1.is_empty());
+        let edited = layer(rewritten, are_edits.then_some(edits), Headers::new);
+        // Sees the headers that the client will see.
+        let compressed = layer(edited, filters.compress.then_some(()), Compress::new);
         // The limit covers the wait for a slot too.
-        let limited = Deadline::new(handler, route.timeout);
+        let limited = Deadline::new(compressed, route.timeout);
+        // A client that asks too often costs neither a body nor a slot.
+        let rated = layer(limited, self.limiters.get(&route.name).cloned(), RateLimit::new);
         // Outermost: it sees every end, also that of a client that left.
-        Arc::new(Observe::new(limited, self.meters_of(&route.name)))
+        Arc::new(Observe::new(rated, self.meters_of(&route.name)))
     }
 
     /// What answers where no route matches.
@@ -176,5 +207,13 @@ impl Parts {
             Some(meters) => Arc::clone(meters),
             None => RouteMeters::new(name, &self.metrics, self.access.clone()),
         }
+    }
+}
+
+/// `layer` around `inner` where it is switched on; else nothing, at no cost.
+fn layer<S, T, L>(inner: S, on: Option<T>, layer: impl FnOnce(S, T) -> L) -> Either<L, S> {
+    match on {
+        Some(settings) => Either::Left(layer(inner, settings)),
+        None => Either::Right(inner),
     }
 }

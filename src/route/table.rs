@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::config::{HostMatch, PathMatch, Route};
+use crate::config::{HostMatch, PathMatch, Route, Scheme};
+use crate::handler::target::without_port;
 use crate::route::pattern::{self, Captures};
 
 /// Routes of any kind: services in the server, names in `cofferdam routes`.
@@ -17,6 +18,7 @@ pub struct Table<T> {
 /// What must hold of a request.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    scheme: Option<Scheme>,
     host: HostMatch,
     path: PathMatch,
     methods: Vec<Method>,
@@ -25,6 +27,8 @@ pub struct Rule {
 
 /// The parts of a request that routes look at.
 pub struct Target<'a> {
+    /// How the client came.
+    pub scheme: Scheme,
     /// As the client wrote it; a port is ignored.
     pub host: Option<&'a str>,
     /// Canonical, without the query.
@@ -41,6 +45,7 @@ pub struct Target<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Mismatch {
+    Scheme,
     Host,
     Path,
     Method,
@@ -72,6 +77,7 @@ impl<T> Table<T> {
 impl Rule {
     fn of(route: &Route) -> Self {
         Self {
+            scheme: route.scheme,
             host: route.host.clone(),
             path: route.path.clone(),
             methods: route.methods.clone(),
@@ -84,6 +90,9 @@ impl Rule {
     /// # Errors
     /// The first part that does not match.
     pub fn matches<'a>(&'a self, target: &Target<'a>) -> Result<Captures<'a>, Mismatch> {
+        if self.scheme.is_some_and(|scheme| scheme != target.scheme) {
+            return Err(Mismatch::Scheme);
+        }
         if !host_matches(&self.host, target.host) {
             return Err(Mismatch::Host);
         }
@@ -108,8 +117,11 @@ impl Rule {
 
     /// Less: tried first.
     fn by_precedence(&self, other: &Self) -> Ordering {
-        host_rank(&self.host)
-            .cmp(&host_rank(&other.host))
+        other
+            .scheme
+            .is_some()
+            .cmp(&self.scheme.is_some())
+            .then_with(|| host_rank(&self.host).cmp(&host_rank(&other.host)))
             .then_with(|| pattern::by_precedence(&self.path, &other.path))
             .then_with(|| self.methods.is_empty().cmp(&other.methods.is_empty()))
             .then_with(|| other.headers.len().cmp(&self.headers.len()))
@@ -142,14 +154,6 @@ fn host_matches(wanted: &HostMatch, host: Option<&str>) -> bool {
     }
 }
 
-/// `[::1]:80` and `name:80` without the port.
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => name,
-        _ => host,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,13 +175,6 @@ mod tests {
         ];
         for (wanted, host, expected) in rows {
             assert_eq!(host_matches(wanted, host), expected, "{wanted:?} {host:?}");
-        }
-    }
-
-    #[test]
-    fn ports_and_brackets() {
-        for (host, name) in [("a:1", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
-            assert_eq!(without_port(host), name);
         }
     }
 }

@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::call::RequestId;
 use crate::config::Config;
 use crate::handler::arguments::decoded;
+use crate::handler::client::scheme;
 use crate::handler::headers::is_grpc;
 use crate::handler::{Context, Error, Request, RequestBody};
 use crate::listen::Stream;
@@ -28,6 +28,7 @@ use crate::server::gate::head;
 use crate::server::gated::{self, Gated};
 use crate::server::graceful::Watcher;
 use crate::server::hygiene::{self, path::unslashed};
+use crate::server::identify::{Identify, Identity};
 use crate::server::opening::{Client, Opened, Opening};
 use crate::server::pace::Limits;
 use crate::server::paced::{Busy, Clock, Meters, Paced};
@@ -87,6 +88,7 @@ impl Accepted {
 pub struct Router {
     table: Table<RouteService>,
     unmatched: RouteService,
+    identify: Identify,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     limits: head::Limits,
@@ -122,6 +124,7 @@ impl Router {
         Ok(Self {
             table: Table::new(services),
             unmatched: shared.parts.unmatched(),
+            identify: Identify::new(&shared.config),
             http1: http1(&shared.config),
             http2: http2(&shared.config),
             limits: head_limits(&shared.config),
@@ -209,7 +212,6 @@ impl Router {
 
     fn answer(&self, request: http::Request<Incoming>, client: Client, busy: Busy) -> Answered {
         let (mut head, body) = request.into_parts();
-        let id = RequestId::next();
         let server = &self.config.server;
         let fault = hygiene::mend(&mut head, server.max_body_size).err();
         let is_within = head.headers.len() <= self.limits.count;
@@ -218,13 +220,15 @@ impl Router {
         let has_end = head.version != Version::HTTP_2 || !is_grpc(&head.headers);
         let whole = server.body_total_timeout.filter(|_| has_end);
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout).within(whole);
-        let request = Request { head, body, context: at(client, id, fault) };
-        Answered::new(id, busy, || self.dispatch(request))
+        let address = client.peer.as_ref().map(|peer| peer.address);
+        let identity = self.identify.request(&mut head.headers, address);
+        let request = Request { head, body, context: at(client, &identity, fault) };
+        Answered::new(identity.answered, busy, || self.dispatch(request))
     }
 
     fn dispatch(&self, mut request: Request) -> Promised {
         let (service, params) = match &request.context.refusal {
-            None | Some(Error::BodyTooLarge(_)) => self.find(&request.head),
+            None | Some(Error::BodyTooLarge(_)) => self.find(&request.head, &request.context),
             // Its host or its path mean nothing: no route can be named.
             Some(_) => (&self.unmatched, Vec::new()),
         };
@@ -232,12 +236,13 @@ impl Router {
         service.answer(request)
     }
 
-    fn find(&self, head: &Head) -> (&RouteService, Vec<(String, String)>) {
+    fn find(&self, head: &Head, context: &Context) -> (&RouteService, Vec<(String, String)>) {
         let host_header = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         // `OPTIONS *` is about the whole app.
         let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
         let unslashed = unslashed(path);
         let target = Target {
+            scheme: scheme(&self.config.server.trusted_proxies, context, &head.headers),
             host: head.uri.authority().map(|authority| authority.as_str()).or(host_header),
             path,
             unslashed: unslashed.as_deref(),
@@ -255,9 +260,10 @@ impl Router {
 }
 
 /// What is known of a request when its head has come.
-fn at(client: Client, id: RequestId, refusal: Option<Error>) -> Context {
+fn at(client: Client, identity: &Identity, refusal: Option<Error>) -> Context {
     Context {
-        id,
+        id: identity.id,
+        trace: identity.trace,
         peer: client.peer,
         is_tls: client.is_tls,
         arrived: Instant::now(),
@@ -266,6 +272,7 @@ fn at(client: Client, id: RequestId, refusal: Option<Error>) -> Context {
         deadline: None,
         input: None,
         slot: None,
+        is_timed: false,
     }
 }
 

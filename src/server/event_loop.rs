@@ -22,6 +22,8 @@ use crate::sys::priority;
 
 /// Event loops go before workers: a thousand that start, or compute, must not delay a fast route.
 const NICE: i32 = -10;
+/// Of each loop: they read files and look names up. What waits for a slow disk waits for one of them.
+const BLOCKING_THREADS: usize = 64;
 /// How often each loop looks how late it is.
 const PROBE: Duration = Duration::from_millis(100);
 /// How often a drain looks whether the last call has ended.
@@ -76,7 +78,10 @@ impl Loops {
                 shared: Arc::clone(shared),
                 drain: drain.clone(),
             };
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
+                .build()?;
             let router = Router::new(shared).map_err(io::Error::other::<Error>)?;
             let name = format!("loop-{number}");
             threads.push(thread::Builder::new().name(name).spawn(move || {

@@ -6,12 +6,15 @@ pub mod path;
 
 use std::borrow::Cow;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING,
+};
 use http::request::Parts as Head;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::handler::Error;
+use crate::handler::headers::settle_connection;
 
 /// Refuses or mends `head`. A body announced as larger than `max_body_size` is refused too.
 ///
@@ -28,7 +31,7 @@ pub fn mend(head: &mut Head, max_body_size: Option<u64>) -> Result<(), Error> {
     if found.has_other_expectation {
         return Err(Error::ExpectationRefused);
     }
-    let Found { expects, has_ambiguous_name, .. } = found;
+    let Found { expects, has_ambiguous_name, has_connection, .. } = found;
     if let Some(host) = host {
         head.headers.insert(HOST, host);
     }
@@ -37,6 +40,9 @@ pub fn mend(head: &mut Head, max_body_size: Option<u64>) -> Result<(), Error> {
     }
     if has_ambiguous_name {
         drop_ambiguous_names(&mut head.headers);
+    }
+    if has_connection {
+        settle_connection(&mut head.headers);
     }
     canonical_path(&mut head.uri)
 }
@@ -80,6 +86,7 @@ struct Found<'a> {
     expects: bool,
     has_other_expectation: bool,
     has_ambiguous_name: bool,
+    has_connection: bool,
 }
 
 impl<'a> Found<'a> {
@@ -96,6 +103,8 @@ impl<'a> Found<'a> {
                 found.expects = true;
                 found.has_other_expectation |=
                     !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            } else if *name == CONNECTION {
+                found.has_connection = true;
             } else {
                 found.has_ambiguous_name |= is_ambiguous(name);
             }

@@ -111,3 +111,25 @@ fn a_request_that_cannot_be_read_is_said_with_its_mend() {
         assert!(ended.stderr.contains(mend), "{request}: {ended:?}");
     }
 }
+
+#[test]
+fn redirects_files_and_schemes_are_named() {
+    let file = File::of(
+        "listen = \":0\"\n[[routes]]\nname = \"secure\"\nprefix = \"/\"\nscheme = \"http\"\n\
+         redirect = { to = \"https://{host}{path}\", status = 301 }\n\
+         [[routes]]\nprefix = \"/static\"\nfiles = { root = \"/srv/public\" }\n",
+    );
+    let listed = file.run("routes", &[]).stdout;
+    let lines = table(&listed);
+    assert_eq!(lines[1][..4], ["secure", "http:///…", "redirect", "301"], "{listed}");
+    assert_eq!(lines[2][..4], ["static", "/static/…", "files", "/srv/public"], "{listed}");
+    let told = |request: &str| file.run("check", &["--explain", request]).stdout;
+    let plain = told("GET http://h/static/x");
+    assert!(
+        plain.contains("→ yes  secure") && plain.contains("redirect 301 https://{host}{path}"),
+        "{plain}"
+    );
+    let secure = told("GET https://h/static/x");
+    assert!(secure.contains("secure               another scheme"), "{secure}");
+    assert!(secure.contains("→ yes  static") && secure.contains("files /srv/public"), "{secure}");
+}

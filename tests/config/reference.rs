@@ -132,9 +132,12 @@ fn table<'t>(file: &'t mut toml::Value, section: &str) -> &'t mut toml::Table {
 }
 
 /// Sections that mean something by being written.
-const SWITCHES: [&str; 5] = [
+const SWITCHES: [&str; 8] = [
     "admin",
     "functions.NAME.failure",
+    "routes.files",
+    "routes.rate_limit",
+    "routes.redirect",
     "upstreams.NAME.health",
     "upstreams.NAME.queue",
     "upstreams.NAME.tls",

@@ -59,10 +59,16 @@ pub fn chunk(data: &str) -> Vec<u8> {
     format!("{:x}\r\n{data}\r\n", data.len()).into_bytes()
 }
 
-/// Reads one chunk.
+/// Reads one chunk of text.
 pub fn read_chunk(connection: &mut Connection) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&read_chunk_bytes(connection)?).into_owned())
+}
+
+/// Reads one chunk.
+pub fn read_chunk_bytes(connection: &mut Connection) -> io::Result<Vec<u8>> {
     let size = connection.line()?.unwrap_or_default();
     let size = usize::from_str_radix(&size, 16).map_err(|_| io::Error::other(size.clone()))?;
-    let data = connection.exactly(size + 2)?;
-    Ok(String::from_utf8_lossy(&data[..size]).into_owned())
+    let mut data = connection.exactly(size + 2)?;
+    data.truncate(size);
+    Ok(data)
 }

@@ -37,7 +37,6 @@ pub(crate) const LATER: &[Later] = &[
         "[metrics]",
         "remove it: metrics are always on, under /metrics of [admin] address",
     ),
-    later("", "trace", "[trace]", "remove it: [log] level = \"debug\" says the most"),
     later(
         "",
         "jobs",

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::{form, host, parsed, path, value_or};
+use super::{form, host, parsed, path, value_or, word};
 use crate::config::raw::{self, Off};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
-use crate::config::{Action, HostMatch, PathMatch, Route};
+use crate::config::{Action, Filters, HostMatch, PathMatch, Route, Scheme};
 
 /// Of a route that says none.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+const SCHEMES: [(&str, Option<Scheme>); 2] =
+    [("http", Some(Scheme::Http)), ("https", Some(Scheme::Https))];
 
 /// A route without its action.
 pub(super) struct Match {
@@ -20,13 +23,18 @@ pub(super) struct Match {
     path: PathMatch,
     methods: Vec<Method>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    scheme: Option<Scheme>,
     timeout: Option<Duration>,
 }
 
 impl Match {
-    pub(super) fn route(self, action: Action, defined_at: String) -> Route {
-        let Match { name, host, path, methods, headers, timeout } = self;
-        Route { name, defined_at, host, path, methods, headers, action, timeout }
+    pub(super) fn path(&self) -> &PathMatch {
+        &self.path
+    }
+
+    pub(super) fn route(self, action: Action, filters: Filters, defined_at: String) -> Route {
+        let Match { name, host, path, methods, headers, scheme, timeout } = self;
+        Route { name, defined_at, host, path, scheme, methods, headers, action, filters, timeout }
     }
 }
 
@@ -42,9 +50,11 @@ pub(super) fn match_of(
     };
     let methods = methods(raw, source);
     let headers = headers(raw, source);
+    let scheme = word(raw.scheme.as_ref(), "scheme", &SCHEMES, None, source);
     let path = path_of(raw, section, source);
     let timeout = value_or(raw.timeout.as_ref(), Off::On(DEFAULT_TIMEOUT)).on();
-    Some(Match { name, host: host?, path: path?, methods: methods?, headers: headers?, timeout })
+    let (host, path, methods, headers) = (host?, path?, methods?, headers?);
+    Some(Match { name, host, path, methods, headers, scheme, timeout })
 }
 
 /// Exactly one of `path` and `prefix`.
@@ -124,7 +134,7 @@ fn header_name(text: &str, known: &[(HeaderName, HeaderValue)]) -> Result<Header
     }
 }
 
-fn header_value(text: &str) -> Result<HeaderValue, Complaint> {
+pub(super) fn header_value(text: &str) -> Result<HeaderValue, Complaint> {
     let value = HeaderValue::from_str(text).ok().filter(|_| text.trim() == text && text.is_ascii());
     let mend = "write visible ASCII, without blanks around it";
     value.ok_or_else(|| Complaint::new("this is no header value", mend))
@@ -136,6 +146,7 @@ pub(super) fn same_match(one: &Route, other: &Route) -> bool {
         one.len() == other.len() && one.iter().all(|item| other.contains(item))
     }
     one.host == other.host
+        && one.scheme == other.scheme
         && path::shape(&one.path) == path::shape(&other.path)
         && all_in(&one.methods, &other.methods)
         && all_in(&one.headers, &other.headers)

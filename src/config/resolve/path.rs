@@ -91,7 +91,7 @@ fn segment(part: &str) -> Result<Segment, Complaint> {
 }
 
 /// A path as a client would send it.
-fn canonical(text: &str) -> Result<(), Complaint> {
+pub(super) fn canonical(text: &str) -> Result<(), Complaint> {
     let wrong = |message: &str, mend: &str| Err(Complaint::new(message, mend));
     if !text.starts_with('/') {
         return wrong("a path starts with `/`", &format!("write \"/{text}\""));

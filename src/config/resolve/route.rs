@@ -1,18 +1,14 @@
 //! `[[routes]]` and the top-level `upstream`: names, matches, actions, and that no two routes match alike.
 
-use std::sync::Arc;
-
-use http::{HeaderValue, StatusCode};
-
 use super::function::{Functions, Reference};
 use super::matching::{DEFAULT_TIMEOUT, match_of, same_match};
 use super::upstream::{TOP, Upstreams};
-use super::{name, parsed, path, response, value, value_or};
+use super::{filter, local, name, parsed, path, value};
 use crate::config::function::{Entry, Source as From};
 use crate::config::raw::{self, Field, File};
 use crate::config::report::{Problem, Span};
 use crate::config::source::Source;
-use crate::config::{Action, HostMatch, PathMatch, Respond, Route};
+use crate::config::{Action, Filters, HostMatch, PathMatch, Route};
 
 /// A route as found, and where.
 struct Found {
@@ -41,7 +37,9 @@ pub(super) fn routes(
         let action = action(raw, &field.span, &name, (upstreams, functions), source);
         let route = match_of(raw, &field.span, name, source).zip(action);
         if let Some((matching, action)) = route {
-            let route = matching.route(action, source.line_of(&field.span));
+            let filters = filter::filters(raw, matching.path(), &action, source);
+            let Some(filters) = filters else { continue };
+            let route = matching.route(action, filters, source.line_of(&field.span));
             path_arguments(&route, raw, source);
             found.push(Found { route, at: field.span.clone() });
         }
@@ -59,7 +57,9 @@ fn everything(action: Action, defined_at: String) -> Route {
         path: PathMatch::Prefix("/".into()),
         methods: Vec::new(),
         headers: Vec::new(),
+        scheme: None,
         action,
+        filters: Filters::default(),
         timeout: Some(DEFAULT_TIMEOUT),
     }
 }
@@ -109,7 +109,7 @@ fn made(route: &Field<raw::Route>, taken: &[(String, Span)]) -> String {
     std::iter::once(base.clone()).chain(numbered).find(is_free).unwrap_or(base)
 }
 
-/// Exactly one of `call`, `handler`, `proxy`, `respond`.
+/// Exactly one of `call`, `handler`, `proxy`, `respond`, `redirect`, `files`.
 fn action(
     raw: &raw::Route,
     section: &Span,
@@ -121,12 +121,10 @@ fn action(
     if let Some(field) = &raw.proxy {
         return upstreams.find(field, name, source).map(Action::Proxy);
     }
-    if let Some(field) = &raw.respond {
-        return respond(field.value.as_ref()?, source).map(|r| Action::Respond(Arc::new(r)));
-    }
     let (field, reference) = match (&raw.call, &raw.handler) {
         (Some(call), _) => (call, Reference::Call),
-        (None, handler) => (handler.as_ref()?, Reference::Handler),
+        (None, Some(handler)) => (handler, Reference::Handler),
+        (None, None) => return local::action(raw, source),
     };
     functions.find(field, reference, name, source).map(Action::Call)
 }
@@ -137,6 +135,8 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
         ("handler", raw.handler.as_ref().map(|f| &f.span)),
         ("proxy", raw.proxy.as_ref().map(|f| &f.span)),
         ("respond", raw.respond.as_ref().map(|f| &f.span)),
+        ("redirect", raw.redirect.as_ref().map(|f| &f.span)),
+        ("files", raw.files.as_ref().map(|f| &f.span)),
     ];
     let written: Vec<_> =
         actions.iter().filter_map(|(key, span)| span.map(|s| (*key, s))).collect();
@@ -147,7 +147,7 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
                 let problem = Problem::at(section, "nothing answers this route");
                 source.wrong(problem.help(
 "write one of: call = \"FUNCTION\", handler = \"FUNCTION\", proxy = \"UPSTREAM\", \
-                     respond = { body = \"…\" }"));
+                     respond = { body = \"…\" }, redirect = { to = \"…\" }, files = { root = \"…\" }"));
             }
             None
         }
@@ -158,21 +158,6 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
             None
         }
     }
-}
-
-fn respond(raw: &raw::Respond, source: &mut Source<'_>) -> Option<Respond> {
-    let status = response::status(raw.status.as_ref(), 200..=599, source).unwrap_or(StatusCode::OK);
-    let body = value_or(raw.body.as_ref(), String::new());
-    if let (Some(field), true, false) = (&raw.body, response::is_bodiless(status), body.is_empty())
-    {
-        source.wrong(response::no_body(&field.span, status));
-    }
-    let default = HeaderValue::from_static("text/plain; charset=utf-8");
-    let content_type = match &raw.content_type {
-        Some(field) => parsed(Some(field), source, response::content_type)?,
-        None => default,
-    };
-    Some(Respond { status, body, content_type })
 }
 
 /// A path argument of the function must be a parameter of the route's path.

@@ -1,4 +1,4 @@
-//! `listen`, `[server]`, `[admin]`, `[accounting]` and `[log]`.
+//! `listen`, `[server]`, `[admin]`, `[accounting]`, `[log]` and `[trace]`.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::config::raw::{self, Field, File, Off, Size};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
 use crate::config::{
-    AccessFormat, Accounting, Address, Admin, Level, Listener, Log, LogFormat, Server,
+    Access, AccessFormat, Accounting, Address, Admin, Level, Listener, Log, LogFormat, Server,
+    Trace,
 };
 
 /// What the listener of the top-level `listen` is called.
@@ -199,8 +200,29 @@ const LEVELS: [(&str, Level); 5] = [
 ];
 const FORMATS: [(&str, LogFormat); 3] =
     [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
-const ACCESS: [(&str, AccessFormat); 3] =
-    [("off", AccessFormat::Off), ("text", AccessFormat::Text), ("json", AccessFormat::Json)];
+const ACCESS: [(&str, AccessFormat); 4] = [
+    ("off", AccessFormat::Off),
+    ("text", AccessFormat::Text),
+    ("json", AccessFormat::Json),
+    ("combined", AccessFormat::Combined),
+];
+/// Parameters that carry what lets their finder in.
+const SECRETS: [&str; 14] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "client_secret",
+    "id_token",
+    "jwt",
+    "passwd",
+    "password",
+    "refresh_token",
+    "secret",
+    "session",
+    "sig",
+    "signature",
+    "token",
+];
 
 pub(super) fn log(file: &File, source: &mut Source<'_>) -> Log {
     let written = value_or(file.log.as_ref(), raw::Log::default());
@@ -208,6 +230,31 @@ pub(super) fn log(file: &File, source: &mut Source<'_>) -> Log {
     Log {
         level: word(written.level.as_ref(), "level", &LEVELS, Level::Info, source),
         format: word(written.format.as_ref(), "format", &FORMATS, LogFormat::Auto, source),
-        access: word(access.format.as_ref(), "format", &ACCESS, AccessFormat::Off, source),
+        access: self::access(&access, source),
+    }
+}
+
+fn access(written: &raw::Access, source: &mut Source<'_>) -> Access {
+    let format = word(written.format.as_ref(), "format", &ACCESS, AccessFormat::Off, source);
+    if let (Some(field), None) = (&written.file, &written.format) {
+        let problem = Problem::at(&field.span, "nothing is written to this file");
+        source
+            .wrong(problem.help("say how lines look: format = \"combined\", \"json\" or \"text\""));
+    }
+    let file = value(written.file.as_ref()).map(|path| source.resolve_path(path));
+    let names = match value(written.redact.as_ref()) {
+        Some(list) => list.iter().filter_map(|field| value(Some(field))).cloned().collect(),
+        None => SECRETS.map(str::to_owned).to_vec(),
+    };
+    let redact = names.into_iter().map(|name: String| name.to_ascii_lowercase()).collect();
+    Access { format, file, redact }
+}
+
+pub(super) fn trace(file: &File) -> Trace {
+    let written = value_or(file.trace.as_ref(), raw::Trace::default());
+    Trace {
+        request_id: value_or(written.request_id.as_ref(), true),
+        traceparent: value_or(written.traceparent.as_ref(), true),
+        sampled: value_or(written.sampled.as_ref(), true),
     }
 }

@@ -1,0 +1,63 @@
+//! Random numbers for names that need be unique, not secret: a generator for each thread, seeded by the kernel, without
+//! a lock and without a system call for each number.
+
+use std::array;
+use std::cell::Cell;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+thread_local! {
+    static STATE: Cell<[u64; 4]> = Cell::new(seed());
+}
+
+/// The standard library keys its hashers by getrandom(2), each one differently.
+fn seed() -> [u64; 4] {
+    array::from_fn(|_| RandomState::new().build_hasher().finish())
+}
+
+/// The next 64 bits.
+#[must_use]
+pub fn next_u64() -> u64 {
+    let mut state = STATE.get();
+    let next = xoshiro256(&mut state);
+    STATE.set(state);
+    next
+}
+
+/// The next 128 bits.
+#[must_use]
+pub fn next_u128() -> u128 {
+    u128::from(next_u64()) << 64 | u128::from(next_u64())
+}
+
+/// xoshiro256++ of Blackman and Vigna (<https://prng.di.unimi.it/xoshiro256plusplus.c>).
+fn xoshiro256(s: &mut [u64; 4]) -> u64 {
+    let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+    let shifted = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = s[3].rotate_left(45);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_published_generator() {
+        let mut state = [1, 2, 3, 4];
+        let first: [u64; 3] = array::from_fn(|_| xoshiro256(&mut state));
+        assert_eq!(first, [41_943_041, 58_720_359, 3_588_806_011_781_223]);
+    }
+
+    #[test]
+    fn threads_go_their_own_ways() {
+        let here = next_u128();
+        let there = std::thread::spawn(next_u128).join().unwrap();
+        assert!(here != there && here != next_u128());
+    }
+}
