@@ -53,8 +53,11 @@ pub type Response = http::Response<Body>;
 /// What every service of the HTTP floors returns.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
-/// A request on its way to a handler.
-pub struct Request {
+/// A request on its way to a handler: it passes through many hands, so they pass a pointer.
+pub type Request = Box<Asked>;
+
+/// What a client asks.
+pub struct Asked {
     /// Method, target, headers.
     pub head: Parts,
     /// The body, limited.

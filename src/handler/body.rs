@@ -45,10 +45,9 @@ impl RequestBody {
         Self { whole, ..self }
     }
 
-    /// Passes trailers on; else they are dropped.
-    #[must_use]
-    pub fn with_trailers(self) -> Self {
-        Self { has_trailers: true, ..self }
+    /// From now on trailers are passed on; else they are dropped.
+    pub fn pass_trailers(&mut self) {
+        self.has_trailers = true;
     }
 
     /// No bytes: what is left of a body that was read.

@@ -1,5 +1,6 @@
 //! `proxy = …`: passes a request to an upstream and its answer back, both bodies as streams.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use http::{HeaderValue, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus::Histogram;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tower::Service;
 
 use crate::config::upstream::{Origin, Protocol};
@@ -17,7 +18,7 @@ use crate::handler::headers::{forward, is_grpc, join_cookies, settle_framing, st
 use crate::handler::upgrade::{self, Upgrade};
 use crate::handler::upstream::body::Way;
 use crate::handler::upstream::{Carrier, Connections, Group, Lease, Trouble, UpstreamBody};
-use crate::handler::{Answering, Body, Error, Peer, Request, RequestBody, Response, Waited};
+use crate::handler::{Answering, Asked, Body, Error, Peer, Request, Response, Waited};
 
 /// Proxies to one upstream.
 #[derive(Clone)]
@@ -30,16 +31,24 @@ struct Shared {
     trusted: Arc<[IpNet]>,
     /// Where nobody was asked for.
     host: HeaderValue,
+    /// From a request's head to the answer's: the route's.
+    timeout: Option<Duration>,
     overhead: Histogram,
 }
 
 impl Proxy {
-    /// With connections of its own, for one event loop.
+    /// With connections of its own, for one event loop. `timeout`, from a request's head to its answer's, is kept here: one
+    /// timer serves it and the upstream's own limit.
     #[must_use]
-    pub fn new(group: Arc<Group>, trusted: Arc<[IpNet]>, overhead: Histogram) -> Self {
+    pub fn new(
+        group: Arc<Group>,
+        trusted: Arc<[IpNet]>,
+        timeout: Option<Duration>,
+        overhead: Histogram,
+    ) -> Self {
         let host = host_of(group.config().origins.first());
         let connections = Connections::new(group);
-        Self { shared: Arc::new(Shared { connections, trusted, host, overhead }) }
+        Self { shared: Arc::new(Shared { connections, trusted, host, timeout, overhead }) }
     }
 }
 
@@ -50,32 +59,84 @@ impl Service<Request> for Proxy {
 
     always_ready!();
 
-    fn call(&mut self, request: Request) -> Answering {
+    fn call(&mut self, mut request: Request) -> Answering {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.pass(request).await })
+        Box::pin(async move {
+            let passing = shared.prepare(&mut request);
+            shared.pass(request, passing).await
+        })
     }
 }
 
+/// What of a request is still to know when its answer comes.
+struct Passing {
+    upgrade: Option<Upgrade>,
+    is_grpc: bool,
+    is_timed: bool,
+    arrived: Instant,
+}
+
 impl Shared {
-    async fn pass(&self, mut request: Request) -> Result<Response, Error> {
-        let arrived = request.context.arrived;
-        let is_timed = request.context.is_timed;
-        let upgrade = self.upgrade(&mut request);
-        let is_grpc = self.passes_grpc(&request.head);
-        let mut outgoing = self.outgoing(request);
-        if upgrade.is_some() {
-            upgrade::mark(outgoing.headers_mut());
+    async fn pass(&self, request: Request, passing: Passing) -> Result<Response, Error> {
+        let by_route = self.timeout.map(|limit| passing.arrived + limit);
+        let lease = match self.group().free_lease() {
+            Some(lease) => lease,
+            None => Box::pin(self.wait_for_lease(by_route)).await?,
+        };
+        let sent = Instant::now();
+        let (answer, carrier) = self.exchange(request, lease, sent, by_route).await?;
+        let waited = sent.elapsed();
+        carrier.lease().answered(answer.status(), waited);
+        self.overhead.observe(sent.duration_since(passing.arrived).as_secs_f64());
+        let is_timed = passing.is_timed;
+        let mut response = self.passed_back(answer, carrier, passing)?;
+        if is_timed {
+            let upstream = Arc::clone(self.group().config());
+            response.extensions_mut().insert(Waited { upstream, time: waited });
         }
-        if is_grpc {
-            outgoing.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-            outgoing = outgoing.map(RequestBody::with_trailers);
+        Ok(response)
+    }
+
+    async fn wait_for_lease(&self, by_route: Option<Instant>) -> Result<Lease, Error> {
+        let Some(deadline) = by_route else { return self.group().lease(None).await };
+        let lease = timeout_at(deadline.into(), self.group().lease(None)).await;
+        lease.unwrap_or_else(|_| Err(self.too_slow()))
+    }
+
+    /// The head of an answer, by whichever limit comes first: one timer, not two.
+    async fn exchange(
+        &self,
+        request: Request,
+        mut lease: Lease,
+        sent: Instant,
+        by_route: Option<Instant>,
+    ) -> Result<(http::Response<Incoming>, Carrier), Error> {
+        let by_upstream = self.group().config().response_timeout.map(|limit| sent + limit);
+        let answered = {
+            // Pinned where it is: the timer around it moves a pointer.
+            let exchange = pin!(self.connections.exchange(request, &mut lease));
+            match by_route.into_iter().chain(by_upstream).min() {
+                Some(deadline) => timeout_at(deadline.into(), exchange).await.ok(),
+                None => Some(exchange.await),
+            }
+        };
+        let is_by_route = by_route.is_some_and(|at| by_upstream.is_none_or(|other| at < other));
+        match answered {
+            Some(Ok((answer, way))) => Ok((answer, self.connections.carrier(way, lease))),
+            Some(Err(problem)) => Err(problem),
+            None if is_by_route => Err(self.too_slow()),
+            None => Err(self.upstream_too_slow(&lease)),
         }
-        let asked = Instant::now();
-        let lease = self.group().lease(None).await?;
-        let (answer, carrier) = self.exchange(outgoing, lease).await?;
-        let waited = asked.elapsed();
+    }
+
+    fn passed_back(
+        &self,
+        answer: http::Response<Incoming>,
+        carrier: Carrier,
+        passing: Passing,
+    ) -> Result<Response, Error> {
         let (mut head, incoming) = answer.into_parts();
-        let body = match upgrade {
+        let body = match passing.upgrade {
             Some(upgrade) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
                 self.switch(&mut head, upgrade, carrier)?;
                 Body::empty()
@@ -86,33 +147,11 @@ impl Shared {
                 strip_hop_by_hop(&mut head.headers);
                 let idle = self.group().config().response_idle_timeout;
                 let body = UpstreamBody::new(incoming, carrier, idle);
-                Body::upstream(body.with_trailers(is_grpc))
+                Body::upstream(body.with_trailers(passing.is_grpc))
             }
         };
         head.version = Version::HTTP_11;
-        self.overhead.observe(arrived.elapsed().saturating_sub(waited).as_secs_f64());
-        let mut response = Response::from_parts(head, body);
-        if is_timed {
-            let upstream = Arc::clone(self.group().config());
-            response.extensions_mut().insert(Waited { upstream, time: waited });
-        }
-        Ok(response)
-    }
-
-    async fn exchange(
-        &self,
-        request: http::Request<RequestBody>,
-        mut lease: Lease,
-    ) -> Result<(http::Response<Incoming>, Carrier), Error> {
-        let sent = Instant::now();
-        let limit = self.group().config().response_timeout;
-        let exchange = self.connections.exchange(request, &mut lease);
-        let (answer, way) = match timeout(limit.unwrap_or(Duration::MAX), exchange).await {
-            Ok(answered) => answered?,
-            Err(_) => return Err(self.too_slow(limit, &lease)),
-        };
-        lease.answered(answer.status(), sent.elapsed());
-        Ok((answer, self.connections.carrier(way, lease)))
+        Ok(Response::from_parts(head, body))
     }
 
     fn group(&self) -> &Arc<Group> {
@@ -168,8 +207,15 @@ impl Shared {
         }
     }
 
-    fn outgoing(&self, request: Request) -> http::Request<RequestBody> {
-        let Request { mut head, body, context } = request;
+    /// Makes of a request what its upstream is asked.
+    fn prepare(&self, request: &mut Request) -> Passing {
+        let passing = Passing {
+            upgrade: self.upgrade(request),
+            is_grpc: self.passes_grpc(&request.head),
+            is_timed: request.context.is_timed,
+            arrived: request.context.arrived,
+        };
+        let Asked { head, body, context } = &mut **request;
         strip_hop_by_hop(&mut head.headers);
         if head.version == Version::HTTP_2 {
             join_cookies(&mut head.headers);
@@ -181,17 +227,28 @@ impl Shared {
         if head.version == Version::HTTP_10 {
             head.headers.entry(HOST).or_insert_with(|| self.host.clone());
         }
+        if passing.upgrade.is_some() {
+            upgrade::mark(&mut head.headers);
+        }
+        if passing.is_grpc {
+            head.headers.insert(TE, HeaderValue::from_static("trailers"));
+            body.pass_trailers();
+        }
         head.uri = in_origin_form(&head.uri);
         head.version = Version::HTTP_11;
-        http::Request::from_parts(head, body)
+        passing
     }
 
     fn trusts(&self, peer: &Peer) -> bool {
         self.trusted.iter().any(|net| net.contains(&peer.address))
     }
 
-    fn too_slow(&self, limit: Option<Duration>, lease: &Lease) -> Error {
-        let limit = limit.unwrap_or_default();
+    fn too_slow(&self) -> Error {
+        Error::Timeout(self.timeout.unwrap_or_default())
+    }
+
+    fn upstream_too_slow(&self, lease: &Lease) -> Error {
+        let limit = self.group().config().response_timeout.unwrap_or_default();
         let error = Error::UpstreamTimeout { upstream: self.name(), limit };
         lease.failed(Trouble::Timeout, &error);
         error

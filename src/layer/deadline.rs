@@ -16,13 +16,13 @@ use crate::handler::{Error, Request, Response};
 #[derive(Clone)]
 pub struct Deadline<S> {
     inner: S,
-    limit: Option<Duration>,
+    limit: Duration,
 }
 
 impl<S> Deadline<S> {
-    /// `limit` from the arrival of a request; `None`: none.
+    /// `limit` from the arrival of a request.
     #[must_use]
-    pub fn new(inner: S, limit: Option<Duration>) -> Self {
+    pub fn new(inner: S, limit: Duration) -> Self {
         Self { inner, limit }
     }
 }
@@ -38,14 +38,10 @@ where
     always_ready!();
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let deadline = self.limit.map(|limit| request.context.arrived + limit);
-        request.context.deadline = deadline;
-        Limited {
-            answer: self.inner.call(request),
-            limit: self.limit.unwrap_or_default(),
-            deadline: deadline.map(Instant::from_std),
-            timer: None,
-        }
+        let deadline = request.context.arrived + self.limit;
+        request.context.deadline = Some(deadline);
+        let answer = self.inner.call(request);
+        Limited { answer, limit: self.limit, deadline: deadline.into(), timer: None }
     }
 }
 
@@ -55,7 +51,7 @@ pin_project! {
         #[pin]
         answer: F,
         limit: Duration,
-        deadline: Option<Instant>,
+        deadline: Instant,
         #[pin]
         timer: Option<Sleep>,
     }
@@ -70,8 +66,8 @@ impl<F: Future<Output = Result<Response, Error>>> Future for Limited<F> {
             return Poll::Ready(answer);
         }
         // What is answered at once needs no timer.
-        if let Some(deadline) = this.deadline.take() {
-            this.timer.set(Some(sleep_until(deadline)));
+        if this.timer.is_none() {
+            this.timer.set(Some(sleep_until(*this.deadline)));
         }
         match this.timer.as_pin_mut().map(|timer| timer.poll(context)) {
             Some(Poll::Ready(())) => Poll::Ready(Err(Error::Timeout(*this.limit))),

@@ -157,7 +157,8 @@ impl Parts {
                 let overhead = self.metrics.http_overhead.with_label_values(&[&route.name]);
                 let group = self.upstreams.get(&upstream.name).cloned();
                 let group = group.ok_or(Error::Internal("a route without its upstream"))?;
-                let proxy = Proxy::new(group, Arc::clone(&self.trusted), overhead);
+                let trusted = Arc::clone(&self.trusted);
+                let proxy = Proxy::new(group, trusted, route.timeout, overhead);
                 Ok(self.finish(route, proxy))
             }
             Action::Call(function) => {
@@ -187,8 +188,9 @@ impl Parts {
         let edited = layer(rewritten, are_edits.then_some(edits), Headers::new);
         // Sees the headers that the client will see.
         let compressed = layer(edited, filters.compress.then_some(()), Compress::new);
-        // The limit covers the wait for a slot too.
-        let limited = Deadline::new(compressed, route.timeout);
+        // The limit covers the wait for a slot too. A proxy keeps it by the timer that it has anyway.
+        let limit = route.timeout.filter(|_| !matches!(route.action, Action::Proxy(_)));
+        let limited = layer(compressed, limit, Deadline::new);
         // A client that asks too often costs neither a body nor a slot.
         let rated = layer(limited, self.limiters.get(&route.name).cloned(), RateLimit::new);
         // Outermost: it sees every end, also that of a client that left.

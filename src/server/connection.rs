@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::handler::arguments::decoded;
 use crate::handler::client::scheme;
 use crate::handler::headers::is_grpc;
-use crate::handler::{Context, Error, Request, RequestBody};
+use crate::handler::{Asked, Context, Error, Request, RequestBody};
 use crate::listen::Stream;
 use crate::route::{Promised, RouteService, Table, Target, UNMATCHED};
 use crate::server::Shared;
@@ -222,7 +222,7 @@ impl Router {
         let body = RequestBody::new(body, server.max_body_size, server.body_timeout).within(whole);
         let address = client.peer.as_ref().map(|peer| peer.address);
         let identity = self.identify.request(&mut head.headers, address);
-        let request = Request { head, body, context: at(client, &identity, fault) };
+        let request = Box::new(Asked { head, body, context: at(client, &identity, fault) });
         Answered::new(identity.answered, busy, || self.dispatch(request))
     }
 

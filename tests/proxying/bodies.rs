@@ -2,6 +2,7 @@
 
 use crate::support::by_hand::{chunk, read_chunk};
 use crate::support::http::{self, Connection, encode};
+use crate::support::place::Stream;
 use crate::support::{Answer, ByHand, Upstream, process};
 
 use super::{limited, proxy_to};
@@ -116,4 +117,31 @@ fn who_does_not_read_holds_back_who_sends() {
     server.send(&vec![b'c'; LARGE]).expect_err("all was taken though nobody reads");
     let grown = process::resident(cofferdam.pid()).saturating_sub(before);
     assert!(grown < GROWTH, "{grown} bytes more");
+}
+
+#[test]
+fn a_body_goes_up_while_nobody_reads_the_answer() {
+    const SIZE: usize = 16 << 20;
+    let upstream = ByHand::listen();
+    let cofferdam = limited(&upstream.url(), "max_body_size = \"off\"");
+    let mut client = Connection::open(cofferdam.addr()).unwrap();
+    let length = SIZE.to_string();
+    client.send(&encode("POST", "/", &[("content-length", &length)], b"")).unwrap();
+    let (server, _) = upstream.request();
+    let Stream::Tcp(stream) = server.stream() else { panic!("over TCP only") };
+    let mut writer = Connection::from_stream(Stream::Tcp(stream.try_clone().unwrap()));
+    let answering = std::thread::spawn(move || {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n");
+        writer.send(head.as_bytes()).unwrap();
+        writer.send(&vec![b'a'; SIZE]).unwrap();
+    });
+    let reading = std::thread::spawn({
+        let mut server = server;
+        move || server.exactly(SIZE).unwrap().len()
+    });
+    client.send(&vec![b'q'; SIZE]).unwrap();
+    assert_eq!(reading.join().unwrap(), SIZE);
+    let answer = client.response("POST").unwrap();
+    assert_eq!((answer.status, answer.body.len(), answer.complete), (200, SIZE, true));
+    answering.join().unwrap();
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +27,8 @@ pub struct UpstreamBody {
 pub enum Way {
     /// The request drives the connection that it has for itself.
     Http1(Box<Connection>),
+    /// So it did, until its answer came before all of it was sent.
+    Alone,
     /// The connection has a task of its own, and other requests.
     Http2(http2::Use),
 }
@@ -61,13 +63,10 @@ impl Carrier {
     fn release(self, has_ended: bool) -> Option<Self> {
         match self.way {
             Way::Http1(connection) if connection.is_ready() => {
-                let endpoint = self.lease.endpoint();
-                if !endpoint.is_retired() {
-                    self.pool.put(endpoint.id, connection);
-                }
+                self.pool.put_for(self.lease.endpoint(), connection);
                 None
             }
-            Way::Http2(_) if has_ended => None,
+            Way::Alone | Way::Http2(_) if has_ended => None,
             way => Some(Self { way, ..self }),
         }
     }
@@ -126,14 +125,11 @@ impl UpstreamBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.carrier {
-            Some(Carrier { way: Way::Http2(_), .. }) => {
-                return Pin::new(&mut self.incoming).poll_frame(context);
+            Some(Carrier { way: Way::Http1(connection), .. }) => {
+                connection.poll_body(&mut self.incoming, context)
             }
-            Some(Carrier { way: Way::Http1(connection), .. }) => connection.drive(context),
-            None => {}
+            _ => Pin::new(&mut self.incoming).poll_frame(context),
         }
-        // The connection was polled: what wakes it wakes the reader of its body.
-        Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
     }
 
     fn release(&mut self) {

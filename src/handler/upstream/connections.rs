@@ -11,7 +11,7 @@ use crate::config::upstream::Protocol;
 use crate::handler::upstream::body::Way;
 use crate::handler::upstream::http1::Connection;
 use crate::handler::upstream::{Carrier, Group, Lease, Pool, Trouble, http2};
-use crate::handler::{Error, RequestBody};
+use crate::handler::{Error, Request as Asking, RequestBody};
 
 /// Made once for each event loop.
 pub struct Connections {
@@ -42,14 +42,24 @@ impl Connections {
     ///
     /// # Errors
     /// [`Error::UpstreamConnect`], [`Error::UpstreamReset`]; what was wrong with the request's own body.
-    pub async fn exchange(
-        &self,
-        request: Request<RequestBody>,
-        lease: &mut Lease,
-    ) -> Result<Answer, Error> {
-        match self.group.config().protocol {
-            Protocol::Http1 => self.over_http1(request, lease).await,
-            Protocol::Http2 => self.over_http2(request, lease).await,
+    pub async fn exchange(&self, request: Asking, lease: &mut Lease) -> Result<Answer, Error> {
+        // In places of their own: the way of most requests stays small.
+        let request = match self.group.config().protocol {
+            Protocol::Http2 => return Box::pin(self.over_http2(sent_as(request), lease)).await,
+            Protocol::Http1 => request,
+        };
+        let Some(mut pooled) = self.pool.take(lease.endpoint().id) else {
+            return Box::pin(self.over_fresh(sent_as(request), lease)).await;
+        };
+        let has_body = !request.body.is_end_stream();
+        let again = repeatable(&request);
+        match (pooled.exchange(sent_as(request)).await, again) {
+            (Ok(answer), _) => Ok((answer, self.way(pooled, has_body, lease))),
+            (Err(problem), Some(again)) if !problem.is_parse() => {
+                lease.retry();
+                Box::pin(self.over_fresh(*again, lease)).await
+            }
+            (Err(problem), _) => Err(self.explain(&problem, lease)),
         }
     }
 
@@ -59,32 +69,28 @@ impl Connections {
         Carrier::new(way, Arc::clone(&self.pool), lease)
     }
 
-    async fn over_http1(
+    async fn over_fresh(
         &self,
         request: Request<RequestBody>,
         lease: &mut Lease,
     ) -> Result<Answer, Error> {
-        let request = match self.pool.take(lease.endpoint().id) {
-            None => request,
-            Some(mut pooled) => {
-                let again = repeatable(&request);
-                match (pooled.exchange(request).await, again) {
-                    (Ok(answer), _) => return Ok((answer, Way::Http1(pooled))),
-                    (Err(problem), Some(again)) if !problem.is_parse() => {
-                        lease.retry();
-                        again
-                    }
-                    (Err(problem), _) => return Err(self.explain(&problem, lease)),
-                }
-            }
-        };
         let stream = lease.connect().await?;
         let opened = Connection::open(stream).await;
         let mut fresh = opened.map_err(|problem| self.explain(&problem, lease))?;
+        let has_body = !request.body().is_end_stream();
         match fresh.exchange(request).await {
-            Ok(answer) => Ok((answer, Way::Http1(fresh))),
+            Ok(answer) => Ok((answer, self.way(fresh, has_body, lease))),
             Err(problem) => Err(self.explain(&problem, lease)),
         }
+    }
+
+    fn way(&self, connection: Box<Connection>, has_body: bool, lease: &Lease) -> Way {
+        if !has_body || connection.is_ready() {
+            return Way::Http1(connection);
+        }
+        let (pool, endpoint) = (Arc::clone(&self.pool), Arc::clone(lease.endpoint()));
+        connection.run_alone(move |connection| pool.put_for(&endpoint, connection));
+        Way::Alone
     }
 
     async fn over_http2(
@@ -124,15 +130,21 @@ impl Connections {
     }
 }
 
+fn sent_as(request: Asking) -> Request<RequestBody> {
+    let asked = *request;
+    Request::from_parts(asked.head, asked.body)
+}
+
 /// The same request once more, where that does no harm (RFC 9110 section 9.2.2) and it has no body.
-fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let is_repeatable = request.method().is_idempotent() && request.body().is_end_stream();
+fn repeatable(request: &Asking) -> Option<Box<Request<RequestBody>>> {
+    let head = &request.head;
+    let is_repeatable = head.method.is_idempotent() && request.body.is_end_stream();
     is_repeatable.then(|| {
         let mut again = Request::new(RequestBody::empty());
-        again.method_mut().clone_from(request.method());
-        again.uri_mut().clone_from(request.uri());
-        again.headers_mut().clone_from(request.headers());
-        again
+        again.method_mut().clone_from(&head.method);
+        again.uri_mut().clone_from(&head.uri);
+        again.headers_mut().clone_from(&head.headers);
+        Box::new(again)
     })
 }
 

@@ -91,6 +91,16 @@ impl Group {
         Ok(Lease::new(Arc::clone(self), endpoint, place))
     }
 
+    /// What [`Group::lease`] gives, where nobody needs to wait for it.
+    #[must_use]
+    pub fn free_lease(self: &Arc<Self>) -> Option<Lease> {
+        if self.places.is_some() {
+            return None;
+        }
+        let endpoint = self.choose(|_| true)?;
+        Some(Lease::new(Arc::clone(self), endpoint, None))
+    }
+
     async fn place(&self, places: &Places) -> Result<OwnedSemaphorePermit, Error> {
         let refused = match places.take().await {
             Ok(place) => return Ok(place),

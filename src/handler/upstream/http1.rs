@@ -2,11 +2,12 @@
 //! wake-up of another task.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::{Context, Waker};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, Builder, SendRequest};
@@ -46,17 +47,53 @@ impl Connection {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, hyper::Error> {
         let mut answer = pin!(self.sender.try_send_request(request));
+        let mut is_sent = false;
         poll_fn(|context| {
-            // Whoever polls this polls the connection, which is what brings the answer: no second wake-up is needed.
+            let mut asleep = Context::from_waker(Waker::noop());
+            // What wakes this may be all that was missing: then nothing that is left behind needs to wake it again.
+            if std::mem::replace(&mut is_sent, true) {
+                poll_connection(&mut self.connection, &mut self.has_ended, &mut asleep);
+                if let Poll::Ready(answer) = answer.as_mut().poll(&mut asleep) {
+                    return Poll::Ready(answer);
+                }
+            }
             poll_connection(&mut self.connection, &mut self.has_ended, context);
-            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            answer.as_mut().poll(&mut asleep)
         })
         .await
         .map_err(TrySendError::into_error)
     }
 
-    /// Lets bytes of bodies flow in both directions.
-    pub fn drive(&mut self, context: &mut Context<'_>) {
+    /// The next piece of an answer that this connection brings.
+    pub fn poll_body(
+        &mut self,
+        incoming: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut asleep = Context::from_waker(Waker::noop());
+        self.drive(&mut asleep);
+        if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(&mut asleep) {
+            return Poll::Ready(frame);
+        }
+        self.drive(context);
+        Pin::new(incoming).poll_frame(&mut asleep)
+    }
+
+    /// Gives it a task until its exchange is over: a request's body must flow on while nobody reads the answer's.
+    pub fn run_alone(mut self: Box<Self>, give_back: impl FnOnce(Box<Self>) + Send + 'static) {
+        tokio::spawn(async move {
+            poll_fn(|context| {
+                self.drive(context);
+                if self.has_ended || self.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            if !self.has_ended {
+                give_back(self);
+            }
+        });
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) {
         poll_connection(&mut self.connection, &mut self.has_ended, context);
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
+use crate::handler::upstream::Endpoint;
 use crate::handler::upstream::http1::Connection;
 
 /// A pool. Nobody looks at a connection while it rests.
@@ -41,8 +42,14 @@ impl Pool {
         }
     }
 
-    /// Lets a connection rest whose exchange is over.
-    pub fn put(self: &Arc<Self>, endpoint: u64, connection: Box<Connection>) {
+    /// Lets a connection to `endpoint` rest whose exchange is over.
+    pub fn put_for(self: &Arc<Self>, endpoint: &Endpoint, connection: Box<Connection>) {
+        if !endpoint.is_retired() {
+            self.put(endpoint.id, connection);
+        }
+    }
+
+    fn put(self: &Arc<Self>, endpoint: u64, connection: Box<Connection>) {
         let mut resting = self.resting();
         resting.connections.push((Instant::now(), endpoint, connection));
         if let (Some(limit), false) = (self.limit, resting.is_swept) {
