@@ -64,11 +64,12 @@ impl RequestId {
     }
 }
 
-/// The lowest digits of `bits` that fit into `out`, in lower-case hex.
+/// The lowest digits of `bits` that fit into `out`, two a byte, in lower-case hex.
 pub(super) fn hex(bits: u128, out: &mut [u8]) {
-    let length = out.len();
-    for (place, digit) in out.iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(bits >> (4 * (length - 1 - place)) & 15) as usize];
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = bits.to_be_bytes();
+    for (pair, byte) in out.chunks_exact_mut(2).rev().zip(bytes.iter().rev()) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 

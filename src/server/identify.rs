@@ -57,7 +57,8 @@ impl Identify {
         headers: &mut HeaderMap,
         peer: Option<IpAddr>,
     ) -> (RequestId, Option<HeaderValue>) {
-        let given = only(headers, &X_REQUEST_ID).filter(|_| is_trusted(&self.trusted, peer));
+        let is_trusted = is_trusted(&self.trusted, peer);
+        let given = is_trusted.then(|| only(headers, &X_REQUEST_ID)).flatten();
         let id = given.and_then(|value| RequestId::given(value.as_bytes()));
         let id = id.unwrap_or_else(RequestId::next);
         let value = HeaderValue::from_bytes(id.text(&mut [0; 32])).ok();
