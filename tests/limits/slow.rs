@@ -20,7 +20,7 @@ fn attacked_by(mode: &[&str], path: &str) {
         .status()
         .is_err()
     {
-        println!("skipped: slowhttptest is not installed");
+        crate::support::skip("slowhttptest is not installed");
         return;
     }
     let _alone = quiet::alone();

@@ -20,8 +20,7 @@ fn python() -> Option<PathBuf> {
     if probe.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
-    assert!(std::env::var_os("CI").is_none(), "{} has no grpcio", python.display());
-    eprintln!("skipped: no Python with grpcio; .ci/run makes one in target/origin-venv");
+    crate::support::skip("no Python with grpcio; .ci/run makes one in target/origin-venv");
     None
 }
 

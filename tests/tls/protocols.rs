@@ -200,7 +200,7 @@ fn curl_and_openssl_agree() {
     {
         let mut curl = Command::new("curl");
         curl.args(["-sS", option, "-w", " %{http_version}", "--cacert"]).arg(&ca).arg(&url);
-        let Ok(ended) = curl.output() else { return eprintln!("skipped: no curl") };
+        let Ok(ended) = curl.output() else { return crate::support::skip("no curl") };
         let (told, why) =
             (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
         assert_eq!(told, format!("made {version}"), "{option}: {why}");
@@ -208,7 +208,7 @@ fn curl_and_openssl_agree() {
     let mut openssl = Command::new("openssl");
     openssl.args(["s_client", "-brief", "-alpn", "h2", "-verify_return_error", "-CAfile"]).arg(&ca);
     openssl.args(["-connect", &cofferdam.addr().to_string()]).stdin(std::process::Stdio::null());
-    let Ok(ended) = openssl.output() else { return eprintln!("skipped: no openssl") };
+    let Ok(ended) = openssl.output() else { return crate::support::skip("no openssl") };
     let told = String::from_utf8_lossy(&ended.stderr);
     assert!(
         told.contains("Protocol version: TLSv1.3") && told.contains("Verification: OK"),
