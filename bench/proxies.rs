@@ -119,7 +119,7 @@ fn note(plan: Plan) -> String {
     let cores = std::thread::available_parallelism().unwrap();
     format!(
         "{cores} cores, Linux {}; nginx {}, HAProxy {}, Cofferdam {}; median of {} rounds of {} s.\n",
-        kernel.trim(),
+        kernel.split(['-', '\n']).next().unwrap(),
         version("nginx", "nginx/"),
         version("haproxy", "version "),
         env!("CARGO_PKG_VERSION"),

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::gates::Gates;
 use super::ground::{ask, function, of, start, start_with};
 use crate::support::http::{Connection, encode};
-use crate::support::{Cofferdam, http, process};
+use crate::support::{Cofferdam, http, process, quiet};
 
 /// Two calls of each temper are inside, and spares wait.
 fn busy(functions: &[(&str, &str)]) -> (Cofferdam, Vec<Connection>) {
@@ -66,6 +66,7 @@ fn told_once_it_finishes_what_runs_and_what_waits() {
 
 #[test]
 fn told_twice_it_ends_at_once() {
+    let _alone = quiet::alone();
     let (mut cofferdam, _clients) = busy(&[("ignoring", "ignore_term"), ("looping", "loop")]);
     eventually!(cofferdam.metric("cofferdam_workers", &[("state", "busy")]), |count| *count == 4.0);
     let below = process::descendants(cofferdam.pid());

@@ -37,15 +37,20 @@ fn they_are_there_before_a_call_and_replaced_after_it() {
     assert_eq!((kind("spare"), kind("demand")), (3.0, 0.0));
 }
 
-/// SCHED_OTHER is policy 0: field 41 of `/proc/PID/stat`, and the nice value is field 19.
+/// SCHED_OTHER is policy 0: field 41 of `/proc/PID/stat`, and the nice value is field 19, that of the proxy itself.
 #[test]
 fn a_spare_that_started_at_idle_priority_waits_at_normal() {
     let cofferdam = start(&[function("f", "stdin", "spares = 4", "")]);
     eventually!(spares(&cofferdam), |count| *count == 4.0);
-    for worker in cofferdam.workers() {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap();
+    let policy_and_nice = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_whitespace().collect();
-        assert_eq!((fields[41 - 3], fields[19 - 3]), ("0", "0"), "{stat}");
+        (fields[41 - 3].to_owned(), fields[19 - 3].to_owned())
+    };
+    let normal = policy_and_nice(cofferdam.pid());
+    assert_eq!(normal.0, "0");
+    for worker in cofferdam.workers() {
+        assert_eq!(policy_and_nice(worker.pid), normal);
     }
 }
 

@@ -70,7 +70,7 @@ fn a_socket_that_fits_no_listener_is_told_of_and_closed() {
         .start();
     let address = place.url().replace("http://", "");
     let told = |line: &String| line.contains("the socket `web`") && line.contains(&address);
-    assert!(cofferdam.stderr().iter().any(told), "{:#?}", cofferdam.stderr());
+    eventually!(cofferdam.stderr(), |lines| lines.iter().any(told));
     assert!(place.connect(SOON).is_err());
     assert_eq!(cofferdam.get("/").status, 200);
 }

@@ -205,7 +205,7 @@ fn a_listener_that_is_new_is_opened_and_one_that_is_gone_is_closed() {
     let third = cofferdam.stdout().iter().find_map(third).unwrap();
     assert_eq!(http::get(third, "/").status, 200);
     let told = |line: &String| line.contains("(`other`) any more");
-    assert!(cofferdam.stderr().iter().any(told), "{:#?}", cofferdam.stderr());
+    eventually!(cofferdam.stderr(), |lines| lines.iter().any(told));
 }
 
 #[test]
