@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep_until;
 
 use crate::handler::upstream::Endpoint;
@@ -12,7 +13,11 @@ use crate::handler::upstream::http1::Connection;
 pub struct Pool {
     limit: Option<Duration>,
     resting: Mutex<Resting>,
+    abandoned: Arc<Semaphore>,
 }
+
+/// Exchanges that end for nobody, at once.
+const MOST_ABANDONED: usize = 256;
 
 #[derive(Default)]
 struct Resting {
@@ -25,7 +30,8 @@ impl Pool {
     /// Connections rest for `limit` at most; `None`: as long as the upstream lets them.
     #[must_use]
     pub fn new(limit: Option<Duration>) -> Arc<Self> {
-        Arc::new(Self { limit, resting: Mutex::default() })
+        let abandoned = Arc::new(Semaphore::new(MOST_ABANDONED));
+        Arc::new(Self { limit, resting: Mutex::default(), abandoned })
     }
 
     /// A connection to this endpoint that is still good.
@@ -40,6 +46,11 @@ impl Pool {
                 return Some(connection);
             }
         }
+    }
+
+    /// A place for an exchange that nobody waits for any more.
+    pub fn abandon(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.abandoned).try_acquire_owned().ok()
     }
 
     /// Lets a connection to `endpoint` rest whose exchange is over.
