@@ -10,7 +10,6 @@ pub mod group;
 pub mod health;
 pub mod http1;
 pub mod http2;
-pub mod keeper;
 pub mod lease;
 pub mod limit;
 pub mod meters;

@@ -4,11 +4,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode};
-use tokio::time::{Sleep, sleep};
 
 use crate::call::RequestId;
 use crate::handler::{Error, Response, problem};
@@ -22,18 +20,13 @@ pub struct Answered {
     promised: Option<Promised>,
     name: Option<HeaderValue>,
     busy: Option<Busy>,
-    delay: Option<Pin<Box<Sleep>>>,
 }
-
-/// How long what a fickle client asks waits: what is reset meanwhile never reaches an app.
-const DELAY: Duration = Duration::from_millis(50);
 
 impl Answered {
     /// `begin` starts making the answer; a panic in it, now or later, costs this request alone. `name` is the
     /// `x-request-id` that it gets, if any.
     pub fn new(name: Option<HeaderValue>, busy: Busy, begin: impl FnOnce() -> Promised) -> Self {
-        let delay = busy.is_of_a_fickle_client().then(|| Box::pin(sleep(DELAY)));
-        Self { promised: guard(begin).ok(), name, busy: Some(busy), delay }
+        Self { promised: guard(begin).ok(), name, busy: Some(busy) }
     }
 
     fn poll_promised(&mut self, context: &mut Context<'_>) -> Poll<Response> {
@@ -55,17 +48,12 @@ impl Future for Answered {
     type Output = Result<http::Response<Occupying>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(delay) = &mut self.delay {
-            ready!(delay.as_mut().poll(context));
-            self.delay = None;
-        }
         let mut answer = ready!(self.poll_promised(context));
         self.promised = None;
         if let Some(name) = self.name.take() {
             answer.headers_mut().insert(X_REQUEST_ID, name);
         }
-        let mut busy = self.busy.take();
-        busy.iter_mut().for_each(Busy::answered);
+        let busy = self.busy.take();
         let is_last = busy.as_ref().is_some_and(Busy::is_last);
         if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -37,12 +37,7 @@ struct State {
     is_slow: AtomicBool,
     is_last: AtomicBool,
     may_rest: AtomicBool,
-    answered: AtomicU32,
-    abandoned: AtomicU32,
 }
-
-/// Requests of one connection that nobody waited for, before it is held to be fickle.
-const FEW: u32 = 16;
 
 impl Clock {
     /// Of a connection accepted now.
@@ -58,8 +53,6 @@ impl Clock {
             is_slow: off(),
             is_last: off(),
             may_rest: off(),
-            answered: AtomicU32::new(0),
-            abandoned: AtomicU32::new(0),
         }))
     }
 
@@ -72,7 +65,7 @@ impl Clock {
             self.0.is_last.store(true, Ordering::Relaxed);
         }
         drop(pace);
-        Busy { clock: self.clone(), is_http2, is_answered: false }
+        Busy { clock: self.clone(), is_http2 }
     }
 
     /// Whether the client is to be told that no more requests are taken here.
@@ -141,7 +134,6 @@ impl Clock {
 pub struct Busy {
     clock: Clock,
     is_http2: bool,
-    is_answered: bool,
 }
 
 impl Busy {
@@ -155,26 +147,10 @@ impl Busy {
     pub fn is_last(&self) -> bool {
         self.clock.is_last() && !self.is_http2
     }
-
-    /// The head of its answer is made.
-    pub fn answered(&mut self) {
-        self.is_answered = true;
-    }
-
-    /// Whether its connection resets most of what it asks (CVE-2023-44487): what it asks may wait.
-    #[must_use]
-    pub fn is_of_a_fickle_client(&self) -> bool {
-        let count = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
-        let state = &self.clock.0;
-        self.is_http2 && count(&state.abandoned) > FEW.saturating_add(count(&state.answered))
-    }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let state = &self.clock.0;
-        let counter = if self.is_answered { &state.answered } else { &state.abandoned };
-        counter.fetch_add(1, Ordering::Relaxed);
         self.clock.pace().request_ended(Instant::now());
     }
 }

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use crate::config::upstream::Protocol;
 use crate::handler::upstream::body::Way;
 use crate::handler::upstream::http1::Connection;
-use crate::handler::upstream::keeper::Keeper;
 use crate::handler::upstream::{Carrier, Group, Lease, Pool, Trouble, http2};
 use crate::handler::{Error, Request as Asking, RequestBody};
 
@@ -49,14 +48,12 @@ impl Connections {
             Protocol::Http2 => return Box::pin(self.over_http2(sent_as(request), lease)).await,
             Protocol::Http1 => request,
         };
-        let Some(pooled) = self.pool.take(lease.endpoint().id) else {
+        let Some(mut pooled) = self.pool.take(lease.endpoint().id) else {
             return Box::pin(self.over_fresh(sent_as(request), lease)).await;
         };
         let has_body = !request.body.is_end_stream();
         let again = repeatable(&request);
-        let exchange = pooled.exchange(sent_as(request)).kept_by(self.keeper(has_body, lease));
-        let (pooled, answer) = exchange.await;
-        match (answer, again) {
+        match (pooled.exchange(sent_as(request)).await, again) {
             (Ok(answer), _) => Ok((answer, self.way(pooled, has_body, lease))),
             (Err(problem), Some(again)) if !problem.is_parse() => {
                 lease.retry();
@@ -79,19 +76,12 @@ impl Connections {
     ) -> Result<Answer, Error> {
         let stream = lease.connect().await?;
         let opened = Connection::open(stream).await;
-        let fresh = opened.map_err(|problem| self.explain(&problem, lease))?;
+        let mut fresh = opened.map_err(|problem| self.explain(&problem, lease))?;
         let has_body = !request.body().is_end_stream();
-        let (fresh, answer) = fresh.exchange(request).kept_by(self.keeper(has_body, lease)).await;
-        match answer {
+        match fresh.exchange(request).await {
             Ok(answer) => Ok((answer, self.way(fresh, has_body, lease))),
             Err(problem) => Err(self.explain(&problem, lease)),
         }
-    }
-
-    /// A body ends with its client; and where the app's requests are counted, nobody else's may run beside them.
-    fn keeper(&self, has_body: bool, lease: &Lease) -> Option<Keeper> {
-        let may_keep = !has_body && self.group.config().limit.is_none();
-        may_keep.then(|| Keeper::new(Arc::clone(&self.pool), Arc::clone(lease.endpoint())))
     }
 
     fn way(&self, connection: Box<Connection>, has_body: bool, lease: &Lease) -> Way {

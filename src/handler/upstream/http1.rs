@@ -2,8 +2,8 @@
 //! wake-up of another task.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,7 +15,6 @@ use hyper_util::rt::TokioIo;
 
 use crate::handler::RequestBody;
 use crate::handler::upstream::Stream;
-use crate::handler::upstream::keeper::Keeper;
 
 /// Bytes of an answer's head, and of one read: hyper reads interim answers (1xx) without a pause while they come, and its own
 /// 400 KiB a read would let an upstream hold the event loop with them.
@@ -39,30 +38,30 @@ impl Connection {
         Ok(Box::new(Self { sender, connection, has_ended: false }))
     }
 
-    /// Sends `request`; its answer's head comes when the exchange is awaited.
-    #[must_use]
-    pub fn exchange(mut self: Box<Self>, request: Request<RequestBody>) -> Exchange {
-        let answer = Box::pin(self.sender.try_send_request(request));
-        Exchange { parts: Some((self, answer)), is_sent: false, keeper: None }
-    }
-
-    /// Polls the connection, then `answer`, which it brings: no second wake-up is needed.
-    fn poll_answer(
+    /// Sends `request` and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// The connection ended, or what came is no HTTP.
+    pub async fn exchange(
         &mut self,
-        answer: &mut Pin<Box<Answering>>,
-        is_sent: bool,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Response<Incoming>, hyper::Error>> {
-        let mut asleep = Context::from_waker(Waker::noop());
-        // What wakes this may be all that was missing: then nothing that is left behind needs to wake it again.
-        if is_sent {
-            self.drive(&mut asleep);
-            if let Poll::Ready(answer) = answer.as_mut().poll(&mut asleep) {
-                return Poll::Ready(answer.map_err(TrySendError::into_error));
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, hyper::Error> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let mut is_sent = false;
+        poll_fn(|context| {
+            let mut asleep = Context::from_waker(Waker::noop());
+            // What wakes this may be all that was missing: then nothing that is left behind needs to wake it again.
+            if std::mem::replace(&mut is_sent, true) {
+                poll_connection(&mut self.connection, &mut self.has_ended, &mut asleep);
+                if let Poll::Ready(answer) = answer.as_mut().poll(&mut asleep) {
+                    return Poll::Ready(answer);
+                }
             }
-        }
-        self.drive(context);
-        answer.as_mut().poll(&mut asleep).map_err(TrySendError::into_error)
+            poll_connection(&mut self.connection, &mut self.has_ended, context);
+            answer.as_mut().poll(&mut asleep)
+        })
+        .await
+        .map_err(TrySendError::into_error)
     }
 
     /// The next piece of an answer that this connection brings.
@@ -94,11 +93,8 @@ impl Connection {
         });
     }
 
-    /// Its error is told to whoever waits for the answer.
     fn drive(&mut self, context: &mut Context<'_>) {
-        if !self.has_ended {
-            self.has_ended = self.connection.poll_without_shutdown(context).is_ready();
-        }
+        poll_connection(&mut self.connection, &mut self.has_ended, context);
     }
 
     /// Whether the last exchange is over, in both directions, and another may follow.
@@ -121,43 +117,13 @@ impl Connection {
     }
 }
 
-type Answering =
-    dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + Send;
-
-/// A request on a connection, until the head of its answer.
-pub struct Exchange {
-    parts: Option<(Box<Connection>, Pin<Box<Answering>>)>,
-    is_sent: bool,
-    keeper: Option<Keeper>,
-}
-
-impl Exchange {
-    /// Where nobody waits for the answer any more, `keeper` has the connection; without one it is closed.
-    #[must_use]
-    pub fn kept_by(mut self, keeper: Option<Keeper>) -> Self {
-        self.keeper = keeper;
-        self
-    }
-}
-
-impl Future for Exchange {
-    type Output = (Box<Connection>, Result<Response<Incoming>, hyper::Error>);
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let is_sent = std::mem::replace(&mut self.is_sent, true);
-        let Some((connection, answer)) = &mut self.parts else { return Poll::Pending };
-        let answer = ready!(connection.poll_answer(answer, is_sent, context));
-        match self.parts.take() {
-            Some((connection, _)) => Poll::Ready((connection, answer)),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        if let (Some(parts), Some(keeper)) = (self.parts.take(), self.keeper.take()) {
-            keeper.finish(Exchange { parts: Some(parts), is_sent: true, keeper: None });
-        }
+/// Its error is told to whoever waits for the answer.
+fn poll_connection(
+    connection: &mut http1::Connection<TokioIo<Stream>, RequestBody>,
+    has_ended: &mut bool,
+    context: &mut Context<'_>,
+) {
+    if !*has_ended {
+        *has_ended = connection.poll_without_shutdown(context).is_ready();
     }
 }

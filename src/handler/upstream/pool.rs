@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep_until;
 
 use crate::handler::upstream::Endpoint;
@@ -13,11 +12,7 @@ use crate::handler::upstream::http1::Connection;
 pub struct Pool {
     limit: Option<Duration>,
     resting: Mutex<Resting>,
-    abandoned: Arc<Semaphore>,
 }
-
-/// Exchanges that end for nobody, at once.
-const MOST_ABANDONED: usize = 256;
 
 #[derive(Default)]
 struct Resting {
@@ -30,8 +25,7 @@ impl Pool {
     /// Connections rest for `limit` at most; `None`: as long as the upstream lets them.
     #[must_use]
     pub fn new(limit: Option<Duration>) -> Arc<Self> {
-        let abandoned = Arc::new(Semaphore::new(MOST_ABANDONED));
-        Arc::new(Self { limit, resting: Mutex::default(), abandoned })
+        Arc::new(Self { limit, resting: Mutex::default() })
     }
 
     /// A connection to this endpoint that is still good.
@@ -46,11 +40,6 @@ impl Pool {
                 return Some(connection);
             }
         }
-    }
-
-    /// A place for an exchange that nobody waits for any more.
-    pub fn abandon(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.abandoned).try_acquire_owned().ok()
     }
 
     /// Lets a connection to `endpoint` rest whose exchange is over.
