@@ -9,6 +9,7 @@ use cofferdam::server::gate::chunks::Chunks;
 use cofferdam::server::gate::head::Limits;
 use cofferdam::server::gate::{Gate, Seen};
 use cofferdam::server::hygiene::{host, path};
+use cofferdam::server::proxy_protocol::{MOST, read};
 
 const LIMITS: Limits = Limits { size: 4096, count: 50 };
 
@@ -170,5 +171,30 @@ pub fn prototype(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Err(problem) = cofferdam::ffi::prototype::parse(text) {
         assert!(!problem.to_string().is_empty());
+    }
+}
+
+/// A header is found where it ends and nowhere before, whatever follows; what is refused stays refused.
+pub fn proxy_protocol(bytes: &[u8]) {
+    let whole = read(bytes);
+    let bound = match whole {
+        Ok(Some(header)) => header.length,
+        _ => bytes.len(),
+    };
+    assert!(bound <= bytes.len());
+    for length in 0..bound {
+        match read(&bytes[..length]) {
+            Ok(None) => {}
+            Ok(Some(_)) => panic!("a header of {length} bytes in one of {bound}: {bytes:?}"),
+            Err(_) => assert!(whole.is_err(), "{bytes:?}"),
+        }
+    }
+    match whole {
+        Ok(Some(header)) => {
+            assert!(header.length <= MOST);
+            assert_eq!(read(&bytes[..header.length]), whole);
+        }
+        Ok(None) => assert!(bytes.len() < MOST),
+        Err(_) => assert!(read(&[bytes, b"\r\n"].concat()).is_err()),
     }
 }

@@ -95,3 +95,23 @@ fn a_configuration_never_panics() {
 fn a_prototype_never_panics() {
     hold("prototype", checks::prototype);
 }
+
+#[test]
+fn a_proxy_header_ends_where_it_ends() {
+    hold("proxy_protocol", checks::proxy_protocol);
+}
+
+#[test]
+fn a_proxy_header_with_one_byte_changed_ends_where_it_ends() {
+    let seeds = seeds("proxy_protocol");
+    assert!(seeds.len() >= 12, "{} seeds", seeds.len());
+    for seed in seeds {
+        for at in 0..seed.len().min(64) {
+            for change in [0x01, 0x20, 0x80, 0xff] {
+                let mut changed = seed.clone();
+                changed[at] ^= change;
+                checks::proxy_protocol(&changed);
+            }
+        }
+    }
+}
