@@ -16,7 +16,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
@@ -24,7 +23,7 @@ use tokio::time::sleep;
 use crate::config::Listener;
 use crate::layer::admission::Gate;
 use crate::listen::passed::Given;
-use crate::listen::{BindError, Bound, Stream};
+use crate::listen::{BindError, Bound, Door, Stream};
 use crate::telemetry::Metrics;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,23 +58,23 @@ impl Admin {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("admin".into()).spawn(move || {
             runtime.block_on(async move {
-                match Bound::bind(&listener, given).map(Arc::new) {
-                    Ok(socket) => {
+                match open(&listener, given) {
+                    Ok((socket, door)) => {
                         let _starter_left = report.send(Ok(Arc::clone(&socket)));
-                        Arc::new(self).serve(socket).await;
+                        Arc::new(self).serve(socket, door).await;
                     }
                     Err(problem) => drop(report.send(Err(problem))),
                 }
             });
         })?;
         let ended = |_| AdminError::Io(io::Error::other("the admin thread has ended"));
-        Ok(bound.await.map_err(ended)??)
+        bound.await.map_err(ended)?
     }
 
-    async fn serve(self: Arc<Self>, socket: Arc<Bound>) {
+    async fn serve(self: Arc<Self>, socket: Arc<Bound>, door: Door) {
         let mut draining = self.draining.clone();
         tokio::select! {
-            () = Arc::clone(&self).accept(&socket) => {}
+            () = Arc::clone(&self).accept(door) => {}
             _ = draining.wait_for(|is_draining| *is_draining && socket.is_handed_over()) => {}
         }
         // What has been accepted is answered as long as the process runs.
@@ -83,9 +82,9 @@ impl Admin {
         std::future::pending::<()>().await;
     }
 
-    async fn accept(self: Arc<Self>, socket: &Bound) {
+    async fn accept(self: Arc<Self>, door: Door) {
         loop {
-            match socket.accept().await {
+            match door.accept().await {
                 Ok(stream) => drop(tokio::spawn(Arc::clone(&self).connection(stream))),
                 Err(problem) => {
                     tracing::warn!("an admin connection could not be accepted: {problem}");
@@ -97,14 +96,8 @@ impl Admin {
 
     async fn connection(self: Arc<Self>, stream: Stream) {
         match stream {
-            Stream::Tcp(stream, _) => match TcpStream::from_std(stream) {
-                Ok(stream) => self.http(stream).await,
-                Err(problem) => tracing::warn!("an admin connection failed: {problem}"),
-            },
-            Stream::Unix(stream) => match UnixStream::from_std(stream) {
-                Ok(stream) => self.http(stream).await,
-                Err(problem) => tracing::warn!("an admin connection failed: {problem}"),
-            },
+            Stream::Tcp(stream, _) => self.http(stream).await,
+            Stream::Unix(stream) => self.http(stream).await,
         }
     }
 
@@ -144,6 +137,12 @@ impl Admin {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
         response
     }
+}
+
+fn open(listener: &Listener, given: Option<Given>) -> Result<(Arc<Bound>, Door), AdminError> {
+    let socket = Bound::bind(listener, given)?;
+    let door = socket.door()?;
+    Ok((Arc::new(socket), door))
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {

@@ -4,16 +4,16 @@ pub mod passed;
 pub mod tls;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::config::{Address, Listener};
 use crate::listen::passed::{Given, Opened};
@@ -22,12 +22,46 @@ use crate::sys::{descriptors, sockets};
 /// Connections that the kernel holds until they are accepted (`listen(2)`; net.core.somaxconn caps it).
 const BACKLOG: u32 = 4096;
 
-/// An accepted socket that belongs to no runtime yet.
+/// An accepted socket, on the runtime that accepted it.
 pub enum Stream {
     /// With the client's address.
-    Tcp(std::net::TcpStream, IpAddr),
+    Tcp(TcpStream, IpAddr),
+    /// From this machine.
+    Unix(UnixStream),
+}
+
+/// An accepted socket between two runtimes: it belongs to none.
+pub enum Loose {
+    /// With the client's address.
+    Tcp(StdTcpStream, IpAddr),
     /// From this machine.
     Unix(StdUnixStream),
+}
+
+impl Stream {
+    /// Leaves its runtime.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn loosen(self) -> io::Result<Loose> {
+        Ok(match self {
+            Self::Tcp(stream, peer) => Loose::Tcp(stream.into_std()?, peer),
+            Self::Unix(stream) => Loose::Unix(stream.into_std()?),
+        })
+    }
+}
+
+impl Loose {
+    /// Joins the present runtime.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn settle(self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(stream, peer) => Stream::Tcp(TcpStream::from_std(stream)?, peer),
+            Self::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 /// A listening socket.
@@ -39,11 +73,37 @@ pub struct Bound {
     is_kept: bool,
     /// A successor listens there.
     is_handed_over: AtomicBool,
+    /// Nobody new is let in.
+    is_closed: AtomicBool,
 }
 
 enum Socket {
+    Tcp(StdTcpListener),
+    Unix(StdUnixListener, PathBuf),
+}
+
+/// Where one runtime accepts the connections to a [`Bound`]; several may, each takes what it comes to first.
+pub enum Door {
+    /// Over TCP.
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    /// At a path.
+    Unix(UnixListener),
+}
+
+impl Door {
+    /// The next connection.
+    ///
+    /// # Errors
+    /// As `accept(2)`.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, peer) = socket.accept().await?;
+                Ok(Stream::Tcp(stream, peer.ip()))
+            }
+            Self::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
+        }
+    }
 }
 
 /// Why an address cannot be listened at.
@@ -86,8 +146,8 @@ impl Bound {
             source,
         })?;
         let scheme = if listener.tls.is_some() { "https" } else { "http" };
-        let is_handed_over = AtomicBool::new(false);
-        Ok(Self { name, socket, scheme, is_kept, is_handed_over })
+        let [is_handed_over, is_closed] = [AtomicBool::new(false), AtomicBool::new(false)];
+        Ok(Self { name, socket, scheme, is_kept, is_handed_over, is_closed })
     }
 
     /// A client that takes nothing for so long is cut off by the kernel.
@@ -138,7 +198,7 @@ impl Bound {
     /// Lets nobody new in; those whom the kernel has let in already can still be accepted. Where another process
     /// listens as well nothing changes: clients are its.
     pub fn close_door(&self) {
-        if self.is_shared() {
+        if self.is_shared() || self.is_closed.swap(true, Ordering::Relaxed) {
             return;
         }
         let closed = match &self.socket {
@@ -167,18 +227,15 @@ impl Bound {
         &self.name
     }
 
-    /// The next connection.
+    /// For the present runtime to accept at.
     ///
     /// # Errors
-    /// As `accept(2)`.
-    pub async fn accept(&self) -> io::Result<Stream> {
-        match &self.socket {
-            Socket::Tcp(socket) => {
-                let (stream, peer) = socket.accept().await?;
-                Ok(Stream::Tcp(stream.into_std()?, peer.ip()))
-            }
-            Socket::Unix(socket, _) => Ok(Stream::Unix(socket.accept().await?.0.into_std()?)),
-        }
+    /// No descriptor left.
+    pub fn door(&self) -> io::Result<Door> {
+        Ok(match &self.socket {
+            Socket::Tcp(socket) => Door::Tcp(TcpListener::from_std(socket.try_clone()?)?),
+            Socket::Unix(socket, _) => Door::Unix(UnixListener::from_std(socket.try_clone()?)?),
+        })
     }
 }
 
@@ -194,10 +251,10 @@ impl Drop for Bound {
 
 fn registered(opened: Opened) -> io::Result<Socket> {
     Ok(match opened {
-        Opened::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket)?),
+        Opened::Tcp(socket) => Socket::Tcp(socket),
         Opened::Unix(socket) => {
             let path = socket.local_addr()?.as_pathname().map(Path::to_owned);
-            Socket::Unix(UnixListener::from_std(socket)?, path.unwrap_or_default())
+            Socket::Unix(socket, path.unwrap_or_default())
         }
     })
 }
@@ -210,20 +267,20 @@ fn at_once(socket: Socket) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr) -> io::Result<StdTcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// A socket that a dead process left behind is replaced; one that answers, or another kind of file, is not.
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path) -> io::Result<StdUnixListener> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if is_socket && StdUnixStream::connect(path).is_err() {
         std::fs::remove_file(path)?;
     }
-    UnixListener::bind(path)
+    UnixListener::bind(path)?.into_std()
 }
 
 fn told(address: &Address) -> String {

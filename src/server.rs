@@ -1,5 +1,6 @@
-//! Accepting connections and serving them: one acceptor, several event loops, each with its own routes and pools.
+//! Accepting connections and serving them on several event loops, each with its own routes and pools.
 
+pub mod accepted;
 pub mod acceptor;
 pub mod answered;
 pub mod connection;
@@ -13,10 +14,12 @@ pub mod identify;
 pub mod opening;
 pub mod pace;
 pub mod paced;
+pub mod probe;
 pub mod protocol;
 pub mod proxy_protocol;
 pub mod resting;
 pub mod rewound;
+pub mod slow_start;
 pub mod transport;
 
 use std::sync::Arc;
@@ -27,7 +30,7 @@ use crate::config::Config;
 use crate::route::Parts;
 use crate::telemetry::Metrics;
 
-pub use acceptor::accept;
+pub use acceptor::Acceptor;
 pub use event_loop::Loops;
 
 /// What all connections share.

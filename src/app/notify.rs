@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
-use crate::server::event_loop::Pulse;
+use crate::server::probe::Pulse;
 
 /// It serves.
 pub fn ready() {

@@ -23,7 +23,7 @@ use crate::listen::passed::Passed;
 use crate::route::Parts;
 use crate::server::event_loop::Threads;
 use crate::server::opening::Opening;
-use crate::server::{Loops, Shared, accept};
+use crate::server::{Acceptor, Loops, Shared};
 use crate::sys::process::raise_descriptor_limit;
 use crate::telemetry::Metrics;
 
@@ -274,8 +274,9 @@ fn start_accepting(
     // The operator's listener comes after these.
     for (one, listener) in bound.iter().zip(&server.listeners) {
         let opening = Opening::new(listener, certificates.of(listener), server, metrics);
-        let (one, loops, room) = (Arc::clone(one), Arc::clone(&loops), Arc::clone(&room));
-        tokio::spawn(accept(one, opening, loops, room, metrics, draining.clone()));
+        let (one, shared_loops, room) = (Arc::clone(one), Arc::clone(&loops), Arc::clone(&room));
+        let drain = draining.clone();
+        loops.listen(&Acceptor::new(one, opening, shared_loops, room, metrics, drain));
     }
 }
 

@@ -1,9 +1,7 @@
-//! The acceptor: hands each connection to the event loop with the fewest. At the end nobody is turned away whom the
-//! kernel has let in.
+//! The acceptor of one listener on one event loop. At the end nobody is turned away whom the kernel has let in.
 
-use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge};
@@ -11,34 +9,41 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
-use crate::listen::{Bound, Stream};
-use crate::server::connection::Accepted;
+use crate::listen::{Bound, Door, Stream};
+use crate::server::accepted::{Accepted, Held};
+use crate::server::event_loop::Local;
 use crate::server::opening::Opening;
 use crate::server::{BACK_OFF, Loops};
 use crate::telemetry::Metrics;
 
-/// Accepts until `drain` changes, and then who is in already. A connection beyond `max_connections` waits in the kernel's backlog.
-pub fn accept(
+/// Accepts for a loop.
+#[derive(Clone)]
+pub struct Acceptor {
     bound: Arc<Bound>,
-    opening: Opening,
+    opening: Arc<Opening>,
     loops: Arc<Loops>,
     room: Arc<Semaphore>,
-    metrics: &Metrics,
+    meters: Meters,
     drain: watch::Receiver<bool>,
-) -> impl Future<Output = ()> + Send + 'static {
-    // Now, not when the future first runs: the metrics stand at 0 from the start.
-    let meters = Meters {
-        accepted: metrics.connections.with_label_values(&[bound.name()]),
-        open: metrics.connections_open.with_label_values(&[bound.name()]),
-        failed: metrics.connection_errors.with_label_values(&["accept"]),
-    };
-    accept_all(bound, Arc::new(opening), loops, room, meters, drain)
+    /// When a failure was told of last, on any loop.
+    told: Arc<Mutex<Option<Instant>>>,
 }
 
+#[derive(Clone)]
 struct Meters {
     accepted: IntCounter,
     open: IntGauge,
     failed: IntCounter,
+}
+
+impl Meters {
+    fn new(metrics: &Metrics, listener: &str) -> Self {
+        Self {
+            accepted: metrics.connections.with_label_values(&[listener]),
+            open: metrics.connections_open.with_label_values(&[listener]),
+            failed: metrics.connection_errors.with_label_values(&["accept"]),
+        }
+    }
 }
 
 /// Between two lines about connections that cannot be accepted.
@@ -46,42 +51,48 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// How long a handshake that has begun when the door closes may take.
 const HANDSHAKE: Duration = Duration::from_millis(100);
 
-async fn accept_all(
-    bound: Arc<Bound>,
-    opening: Arc<Opening>,
-    loops: Arc<Loops>,
-    room: Arc<Semaphore>,
-    meters: Meters,
-    mut drain: watch::Receiver<bool>,
-) {
-    let mut acceptor = Acceptor { bound, opening, loops, room, meters, told: None };
-    tokio::select! {
-        () = acceptor.accept_until(None) => return,
-        _ = drain.changed() => {}
-    }
-    acceptor.bound.close_door();
-    // A successor has the same queue: what waits there is its.
-    if !acceptor.bound.is_shared() {
-        acceptor.accept_until(Some(Instant::now() + HANDSHAKE)).await;
-    }
-}
-
-struct Acceptor {
-    bound: Arc<Bound>,
-    opening: Arc<Opening>,
-    loops: Arc<Loops>,
-    room: Arc<Semaphore>,
-    meters: Meters,
-    /// When a failure was told of last.
-    told: Option<Instant>,
-}
-
 impl Acceptor {
+    /// Of what comes to `bound`, each under one of the places in `room`; until `drain` changes.
+    #[must_use]
+    pub fn new(
+        bound: Arc<Bound>,
+        opening: Opening,
+        loops: Arc<Loops>,
+        room: Arc<Semaphore>,
+        metrics: &Metrics,
+        drain: watch::Receiver<bool>,
+    ) -> Self {
+        let meters = Meters::new(metrics, bound.name());
+        Self { bound, opening: Arc::new(opening), loops, room, meters, drain, told: Arc::default() }
+    }
+
+    /// Accepts on the loop `here` until the drain begins, and then who is in already. A connection beyond `max_connections`
+    /// waits in the kernel's backlog.
+    pub async fn accept(self, here: Local) {
+        let door = match self.bound.door() {
+            Ok(door) => door,
+            Err(problem) => {
+                warn!(listener = self.bound.name(), "an event loop cannot accept: {problem}");
+                return;
+            }
+        };
+        let mut drain = self.drain.clone();
+        tokio::select! {
+            () = self.accept_until(None, &door, &here) => return,
+            _ = drain.wait_for(|is_draining| *is_draining) => {}
+        }
+        self.bound.close_door();
+        // A successor has the same queue: what waits there is its.
+        if !self.bound.is_shared() {
+            self.accept_until(Some(Instant::now() + HANDSHAKE), &door, &here).await;
+        }
+    }
+
     /// Until `end` has passed and nobody waits any more; `None`: for ever.
-    async fn accept_until(&mut self, end: Option<Instant>) {
+    async fn accept_until(&self, end: Option<Instant>, door: &Door, here: &Local) {
         loop {
             let Ok(place) = Arc::clone(&self.room).acquire_owned().await else { return };
-            let next = self.bound.accept();
+            let next = door.accept();
             let accepted = match end {
                 None => next.await,
                 Some(end) => match timeout_at(end, next).await {
@@ -89,29 +100,37 @@ impl Acceptor {
                     Err(_) => return,
                 },
             };
-            match accepted {
-                Ok(stream) => self.take(stream, place),
-                Err(problem) => self.bear(&problem).await,
+            if let Err(problem) = accepted.and_then(|stream| self.take(stream, place, here)) {
+                self.bear(&problem).await;
             }
         }
     }
 
-    fn take(&mut self, stream: Stream, place: OwnedSemaphorePermit) {
+    fn take(&self, stream: Stream, place: OwnedSemaphorePermit, here: &Local) -> io::Result<()> {
         self.meters.accepted.inc();
+        let held = Held::new(place, &self.meters.open, &here.load);
         let opening = Arc::clone(&self.opening);
-        self.loops.hand_over(Accepted::new(stream, opening, place, &self.meters.open));
+        self.loops.place(Accepted { stream, opening, held }, here)
     }
 
     /// A shortage is met again and again: it is told of now and then.
-    async fn bear(&mut self, problem: &io::Error) {
+    async fn bear(&self, problem: &io::Error) {
         self.meters.failed.inc();
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-            self.told = Some(Instant::now());
+        if self.is_time_to_tell() {
             warn!(listener = self.bound.name(), "a connection could not be accepted: {problem}");
         }
         if is_shortage(problem) {
             sleep(BACK_OFF).await;
         }
+    }
+
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = told.is_none_or(|told| told.elapsed() >= TELL_AGAIN);
+        if is_time {
+            *told = Some(Instant::now());
+        }
+        is_time
     }
 }
 

@@ -8,12 +8,11 @@ use http::header::HOST;
 use http::request::Parts as Head;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use prometheus::{IntCounter, IntGauge};
+use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::handler::arguments::decoded;
@@ -23,17 +22,19 @@ use crate::handler::{Asked, Context, Error, Request, RequestBody};
 use crate::listen::Stream;
 use crate::route::{Promised, RouteService, Table, Target, UNMATCHED};
 use crate::server::Shared;
+use crate::server::accepted::Accepted;
 use crate::server::answered::Answered;
 use crate::server::gate::head;
 use crate::server::gated::{self, Gated};
 use crate::server::graceful::Watcher;
 use crate::server::hygiene::{self, path::unslashed};
 use crate::server::identify::{Identify, Identity};
-use crate::server::opening::{Client, Opened, Opening};
+use crate::server::opening::{Client, Opened};
 use crate::server::pace::Limits;
 use crate::server::paced::{Busy, Clock, Meters, Paced};
 use crate::server::protocol::Protocol;
 use crate::server::resting;
+use crate::server::slow_start::SlowStart;
 use crate::telemetry::Metrics;
 
 /// Streams at once on one HTTP/2 connection.
@@ -53,36 +54,6 @@ const LEAST_BUFFER: usize = 8192;
 
 /// Headers that hyper reads unless told otherwise.
 const HYPER_HEADERS: usize = 100;
-
-/// An accepted connection, counted as open while it lives.
-pub struct Accepted {
-    stream: Stream,
-    opening: Arc<Opening>,
-    _place: OwnedSemaphorePermit,
-    _open: Open,
-}
-
-struct Open(IntGauge);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-impl Accepted {
-    /// Holds `place` under `max_connections`; HTTP begins after `opening`.
-    #[must_use]
-    pub fn new(
-        stream: Stream,
-        opening: Arc<Opening>,
-        place: OwnedSemaphorePermit,
-        open: &IntGauge,
-    ) -> Self {
-        open.inc();
-        Self { stream, opening, _place: place, _open: Open(open.clone()) }
-    }
-}
 
 /// The routes of one event loop, and how its connections are served.
 pub struct Router {
@@ -137,18 +108,14 @@ impl Router {
 
     /// Serves a connection until it ends, or until `watcher` tells it to after its present request.
     pub async fn serve(self: Arc<Self>, accepted: Accepted, watcher: Watcher) {
-        let opening = accepted.opening;
-        match accepted.stream {
-            Stream::Tcp(stream, peer) => match TcpStream::from_std(stream) {
-                Ok(stream) => {
-                    self.serve_opened(opening.open(stream, Some(peer)).await, watcher).await
-                }
-                Err(problem) => self.unusable(&problem),
-            },
-            Stream::Unix(stream) => match UnixStream::from_std(stream) {
-                Ok(stream) => self.serve_opened(opening.open(stream, None).await, watcher).await,
-                Err(problem) => self.unusable(&problem),
-            },
+        let Accepted { stream, opening, held: _held } = accepted;
+        match stream {
+            Stream::Tcp(stream, peer) => {
+                self.serve_opened(opening.open(stream, Some(peer)).await, watcher).await
+            }
+            Stream::Unix(stream) => {
+                self.serve_opened(opening.open(stream, None).await, watcher).await
+            }
         }
     }
 
@@ -179,6 +146,8 @@ impl Router {
             }
             Protocol::Http2(read) => {
                 let stream = TokioIo::new(stream.replaying(read));
+                let start = SlowStart::default();
+                let service = service_fn(|request| start.turn(service.call(request)));
                 let connection = Box::pin(self.http2.serve_connection(stream, service));
                 let is_last = || clock.is_last();
                 watcher
@@ -203,11 +172,6 @@ impl Router {
                 tracing::debug!("a connection failed: {problem}");
             }
         }
-    }
-
-    fn unusable(&self, problem: &std::io::Error) {
-        self.failed.reset.inc();
-        tracing::warn!("a connection could not be served: {problem}");
     }
 
     fn answer(&self, request: http::Request<Incoming>, client: Client, busy: Busy) -> Answered {

@@ -1,22 +1,25 @@
-//! The event loops: one thread and one single-threaded runtime each. A connection stays where it was handed to, with
-//! the routes, pools and timers of that loop.
+//! The event loops: one thread and one single-threaded runtime each. All accept; a connection stays where it is served,
+//! with the routes, pools and timers of that loop.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::handler::Error;
-use crate::server::connection::{Accepted, Router};
+use crate::listen::Loose;
+use crate::server::accepted::Accepted;
+use crate::server::acceptor::Acceptor;
+use crate::server::connection::Router;
 use crate::server::graceful::Graceful;
+use crate::server::probe::{Probe, Pulse};
 use crate::server::{Load, Shared};
 use crate::sys::priority;
 
@@ -24,8 +27,6 @@ use crate::sys::priority;
 const NICE: i32 = -10;
 /// Of each loop: they read files and look names up. What waits for a slow disk waits for one of them.
 const BLOCKING_THREADS: usize = 64;
-/// How often each loop looks how late it is.
-const PROBE: Duration = Duration::from_millis(100);
 /// How often a drain looks whether the last call has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -36,20 +37,18 @@ pub struct Loops {
 
 struct Loop {
     load: Load,
-    inbox: UnboundedSender<Accepted>,
-    beat: Arc<AtomicU64>,
+    inbox: UnboundedSender<Arrival>,
+    probe: Probe,
 }
 
-/// How often each loop has turned.
-pub struct Pulse(Vec<Arc<AtomicU64>>);
-
-impl Pulse {
-    /// One number a loop; while a loop turns it grows each 100 ms.
-    #[must_use]
-    pub fn beats(&self) -> Vec<u64> {
-        self.0.iter().map(|beat| beat.load(Ordering::Relaxed)).collect()
-    }
+/// What comes to a loop from outside.
+enum Arrival {
+    Listener(Box<Acceptor>),
+    Connection(Accepted<Loose>),
 }
+
+/// A loop takes what it has accepted, unless another has fewer connections by more than this.
+const SLACK: usize = 1;
 
 /// The threads of the loops; they end after a drain.
 pub struct Threads(Vec<JoinHandle<()>>);
@@ -71,9 +70,8 @@ impl Loops {
             let load = Load::default();
             // Made now, not on its loop: its metrics stand at 0 from the start.
             let probe = Probe::new(shared, number);
-            let beat = Arc::clone(&probe.beat);
             let served = Serving {
-                probe,
+                probe: probe.clone(),
                 load: Arc::clone(&load),
                 shared: Arc::clone(shared),
                 drain: drain.clone(),
@@ -89,7 +87,7 @@ impl Loops {
                 let _may_not = priority::set_nice(NICE);
                 runtime.block_on(served.run(Arc::new(router), arriving));
             })?);
-            loops.push(Loop { load, inbox, beat });
+            loops.push(Loop { load, inbox, probe });
         }
         Ok((Self { loops }, Threads(threads)))
     }
@@ -97,16 +95,32 @@ impl Loops {
     /// Whether they turn.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
-        Pulse(self.loops.iter().map(|one| Arc::clone(&one.beat)).collect())
+        Pulse::of(self.loops.iter().map(|one| &one.probe))
     }
 
-    /// Gives a connection to the loop with the fewest.
-    pub fn hand_over(&self, connection: Accepted) {
-        let idlest = self.loops.iter().min_by_key(|one| one.load.load(Ordering::Relaxed));
-        if let Some(idlest) = idlest {
-            idlest.load.fetch_add(1, Ordering::Relaxed);
-            let _loop_has_ended = idlest.inbox.send(connection);
+    /// Every loop accepts what comes to `acceptor`'s listener, until the drain.
+    pub fn listen(&self, acceptor: &Acceptor) {
+        for one in &self.loops {
+            let _loop_has_ended = one.inbox.send(Arrival::Listener(Box::new(acceptor.clone())));
         }
+    }
+
+    /// Gives a connection that was accepted on `here` to the loop that is to serve it.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn place(&self, connection: Accepted, here: &Local) -> io::Result<()> {
+        let load = |one: &Load| one.load(Ordering::Relaxed);
+        let idlest = self.loops.iter().min_by_key(|one| load(&one.load));
+        // It is counted here already.
+        match idlest.filter(|one| load(&one.load) + SLACK < load(&here.load) - 1) {
+            None => here.serve(connection),
+            Some(one) => {
+                let connection = connection.loosen(&one.load)?;
+                let _loop_has_ended = one.inbox.send(Arrival::Connection(connection));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -121,6 +135,32 @@ impl Threads {
     }
 }
 
+/// One loop, for what runs on it.
+#[derive(Clone)]
+pub struct Local {
+    /// How many connections it has.
+    pub load: Load,
+    router: Arc<Router>,
+    graceful: Graceful,
+}
+
+impl Local {
+    fn serve(&self, connection: Accepted) {
+        let watcher = self.graceful.watcher();
+        tokio::spawn(Arc::clone(&self.router).serve(connection, watcher));
+    }
+
+    fn take(&self, arrival: Arrival) {
+        match arrival {
+            Arrival::Listener(acceptor) => drop(tokio::spawn(acceptor.accept(self.clone()))),
+            Arrival::Connection(connection) => match connection.settle() {
+                Ok(connection) => self.serve(connection),
+                Err(problem) => warn!("a connection could not be served: {problem}"),
+            },
+        }
+    }
+}
+
 struct Serving {
     probe: Probe,
     load: Load,
@@ -129,97 +169,40 @@ struct Serving {
 }
 
 impl Serving {
-    async fn run(mut self, router: Arc<Router>, mut arriving: UnboundedReceiver<Accepted>) {
+    async fn run(mut self, router: Arc<Router>, mut arriving: UnboundedReceiver<Arrival>) {
         let graceful = Graceful::default();
+        let local = Local { load: Arc::clone(&self.load), router, graceful: graceful.clone() };
         tokio::spawn(self.probe.clone().watch());
         loop {
             tokio::select! {
                 biased;
-                Some(connection) = arriving.recv() => self.serve(&router, connection, &graceful),
+                Some(arrival) = arriving.recv() => local.take(arrival),
                 _ = self.drain.changed() => break,
             }
         }
         let limit = self.shared.config.server.drain_timeout;
-        if timeout(limit, self.drained(&router, arriving, graceful)).await.is_err() {
+        if timeout(limit, self.drained(local, arriving, graceful)).await.is_err() {
             let left = self.load.load(Ordering::Relaxed);
             warn!(limit = ?limit, "drain_timeout is over: {left} connections, and calls that still run, are cut");
         }
     }
 
-    fn serve(&self, router: &Arc<Router>, connection: Accepted, graceful: &Graceful) {
-        let watcher = graceful.watcher();
-        let load = Leaving(Arc::clone(&self.load));
-        let router = Arc::clone(router);
-        tokio::spawn(async move {
-            let _load = load;
-            router.serve(connection, watcher).await;
-        });
-    }
-
     /// Waits for connections, then for calls that outlive their clients and workers on their way out.
     async fn drained(
         &self,
-        router: &Arc<Router>,
-        mut arriving: UnboundedReceiver<Accepted>,
+        local: Local,
+        mut arriving: UnboundedReceiver<Arrival>,
         graceful: Graceful,
     ) {
         graceful.begin();
-        // The acceptors end as well, when all that the kernel has accepted is handed over.
-        while let Some(connection) = arriving.recv().await {
-            self.serve(router, connection, &graceful);
+        // The acceptors end as well, when all that the kernel has accepted is placed.
+        while let Some(arrival) = arriving.recv().await {
+            local.take(arrival);
         }
+        drop(local);
         graceful.ended().await;
         while !self.shared.parts.is_idle() {
             sleep(LOOK_AGAIN).await;
-        }
-    }
-}
-
-/// Counts a connection out of its loop.
-struct Leaving(Arc<AtomicUsize>);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Measures how late timers fire: whatever holds the loop shows here.
-#[derive(Clone)]
-struct Probe {
-    number: usize,
-    beat: Arc<AtomicU64>,
-    stall_after: Duration,
-    lag: Histogram,
-    stalls: IntCounter,
-}
-
-impl Probe {
-    fn new(shared: &Shared, number: usize) -> Self {
-        let label = &[&number.to_string()];
-        Self {
-            number,
-            beat: Arc::default(),
-            stall_after: shared.config.accounting.stall_after,
-            lag: shared.metrics.event_loop_lag.with_label_values(label),
-            stalls: shared.metrics.event_loop_stalls.with_label_values(label),
-        }
-    }
-
-    async fn watch(self) {
-        loop {
-            let due = Instant::now() + PROBE;
-            sleep_until(due.into()).await;
-            let lag = due.elapsed();
-            self.beat.fetch_add(1, Ordering::Relaxed);
-            self.lag.observe(lag.as_secs_f64());
-            if lag > self.stall_after {
-                self.stalls.inc();
-                warn!(
-                    "event loop {} was held for {lag:?}: every request on it waited",
-                    self.number
-                );
-            }
         }
     }
 }
