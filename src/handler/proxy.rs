@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::header::{HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus::Histogram;
@@ -17,6 +18,7 @@ use crate::config::upstream::{Origin, Protocol};
 use crate::handler::headers::{forward, is_grpc, join_cookies, settle_framing, strip_hop_by_hop};
 use crate::handler::upgrade::{self, Upgrade};
 use crate::handler::upstream::body::Way;
+use crate::handler::upstream::linger::{Lingering, Places};
 use crate::handler::upstream::{Carrier, Connections, Group, Lease, Trouble, UpstreamBody};
 use crate::handler::{Answering, Asked, Body, Error, Peer, Request, Response, Waited};
 
@@ -34,6 +36,7 @@ struct Shared {
     /// From a request's head to the answer's: the route's.
     timeout: Option<Duration>,
     overhead: Histogram,
+    lingering: Places,
 }
 
 impl Proxy {
@@ -48,7 +51,10 @@ impl Proxy {
     ) -> Self {
         let host = host_of(group.config().origins.first());
         let connections = Connections::new(group);
-        Self { shared: Arc::new(Shared { connections, trusted, host, timeout, overhead }) }
+        let lingering = Places::default();
+        Self {
+            shared: Arc::new(Shared { connections, trusted, host, timeout, overhead, lingering }),
+        }
     }
 }
 
@@ -61,10 +67,15 @@ impl Service<Request> for Proxy {
 
     fn call(&mut self, mut request: Request) -> Answering {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
+        let may_linger = self.shared.may_linger(&request);
+        let answering = Box::pin(async move {
             let passing = shared.prepare(&mut request);
             shared.pass(request, passing).await
-        })
+        });
+        match may_linger {
+            true => Box::pin(Lingering::new(answering, self.shared.lingering.clone())),
+            false => answering,
+        }
     }
 }
 
@@ -152,6 +163,14 @@ impl Shared {
         };
         head.version = Version::HTTP_11;
         Ok(Response::from_parts(head, body))
+    }
+
+    /// A stream of HTTP/2 is reset for nothing, a connection of HTTP/1 is not. A body ends with its client; and where the
+    /// app's requests are counted, nobody else's may run beside them.
+    fn may_linger(&self, request: &Request) -> bool {
+        request.head.version == Version::HTTP_2
+            && request.body.is_end_stream()
+            && self.group().config().limit.is_none()
     }
 
     fn group(&self) -> &Arc<Group> {

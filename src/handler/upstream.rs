@@ -12,6 +12,7 @@ pub mod http1;
 pub mod http2;
 pub mod lease;
 pub mod limit;
+pub mod linger;
 pub mod meters;
 pub mod pool;
 pub mod resolve;
