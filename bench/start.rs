@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use cofferdam::ffi::signature::{Return, Signature};
 use cofferdam::ffi::value::Scalar;
 use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
-use cofferdam::wire::{CallFrame, Entry, FromWorker, Hello, Input, ToWorker, VERSION};
+use cofferdam::wire::{CallFrame, Confinement, Entry, FromWorker, Hello, Input, ToWorker, VERSION};
 
 /// Alive at once when memory is measured: what they share is then divided among them.
 const SPARES: usize = 50;
@@ -104,6 +104,7 @@ fn hello() -> Hello {
         name: "cof:bench".into(),
         library: concat!(env!("COFFERDAM_EXAMPLES"), "/libchatty.so").into(),
         entry: Entry::Function { symbol: "main".into(), signature },
+        confinement: Confinement::least(),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod process;
 pub mod program;
 pub mod run;
 pub mod sample;
+pub mod sandbox;
 pub mod spawner;
 pub mod start;
 
@@ -21,7 +22,7 @@ pub use meters::Meters;
 pub use program::WorkerProgram;
 pub use run::Ready;
 pub use sample::Sampler;
-pub use spawner::{Priority, Spawner};
+pub use spawner::{Environment, Priority, Spawner};
 
 /// All that the workers of one function have in common.
 pub struct Spec {
@@ -29,6 +30,8 @@ pub struct Spec {
     pub function: Arc<Function>,
     /// The first frame to each worker.
     pub hello: Vec<u8>,
+    /// What each worker's environment is.
+    pub environment: Arc<Environment>,
     /// Bytes of the largest frame that a worker may send.
     pub reply_cap: usize,
     /// The function's metric handles.

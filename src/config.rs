@@ -8,6 +8,7 @@ mod load;
 mod raw;
 mod report;
 mod resolve;
+pub mod sandbox;
 mod size;
 mod source;
 pub mod upstream;
@@ -25,6 +26,7 @@ pub use function::Function;
 pub use load::{load, parse};
 pub use raw::{Key, keys};
 pub use report::{Problem, Report, Span};
+pub use sandbox::Sandbox;
 pub use source::Environment;
 pub use upstream::{Origin, Upstream};
 

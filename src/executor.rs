@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::call::{Call, Outcome};
+use crate::child::sandbox::confine;
 use crate::child::{Meters, Sampler, Spawner, Spec};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
@@ -49,8 +50,10 @@ pub fn build(function: &Arc<Function>, resources: &Resources) -> Arc<dyn Executo
 /// What the workers of `function` have in common.
 #[must_use]
 pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
+    let confined = confine(function, &resources.metrics);
     Arc::new(Spec {
-        hello: hello(function),
+        hello: hello(function, confined.confinement),
+        environment: Arc::new(confined.environment),
         reply_cap: reply_cap(function),
         meters: Meters::new(&resources.metrics, &function.name),
         sampler: resources.sampler.clone(),
@@ -59,7 +62,7 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
     })
 }
 
-fn hello(function: &Function) -> Vec<u8> {
+fn hello(function: &Function, confinement: wire::Confinement) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
     let entry = match &function.entry {
         Entry::Function(bound) => wire::Entry::Function {
@@ -74,6 +77,7 @@ fn hello(function: &Function) -> Vec<u8> {
         name: format!("cof:{}", function.name).chars().take(15).collect(),
         library: function.library.as_os_str().as_bytes().to_vec(),
         entry,
+        confinement,
     };
     let mut frame = Vec::new();
     encode_to_worker(&wire::ToWorker::Hello(hello), &mut frame);

@@ -2,11 +2,13 @@
 //! A frame is a `u32` little-endian length, a kind byte and a payload; the length is capped before anything is allocated.
 
 pub mod codec;
+pub mod confinement;
 
 use crate::ffi::signature::Signature;
 use crate::ffi::value::Value;
 
 pub use crate::ffi::request::{Input, Request};
+pub use confinement::{Confinement, Group};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
 pub const VERSION: u32 = 1;
@@ -39,6 +41,8 @@ pub struct Hello {
     pub library: Vec<u8>,
     /// What to call in it.
     pub entry: Entry,
+    /// What to give up before.
+    pub confinement: Confinement,
 }
 
 /// The symbol a call runs.

@@ -71,6 +71,7 @@ fn live(control: &Control) -> Result<(), End> {
     confine::as_told(&hello)?;
     stdio::buffer_lines();
     let (loaded, ready) = load::load(&hello)?;
+    confine::once_loaded(&hello)?;
     control.send(&FromWorker::Ready(ready))?;
     let call = call(&control.receive()?)?;
     Ok(call::answer(control, &loaded, call)?)

@@ -7,7 +7,7 @@ mod deadlines;
 mod endings;
 mod faults;
 mod gates;
-mod ground;
+pub mod ground;
 mod handlers;
 mod hostile;
 mod leaving;

@@ -9,7 +9,7 @@ use cofferdam::wire::codec::{
     decode_from_worker, decode_to_worker, encode_from_worker, encode_to_worker,
 };
 use cofferdam::wire::{
-    CallFrame, Entry, FromWorker, Hello, Input, Phase, Ready, Request, Spent, ToWorker,
+    CallFrame, Confinement, Entry, FromWorker, Hello, Input, Phase, Ready, Request, Spent, ToWorker,
 };
 
 /// Counts what each thread has allocated.
@@ -79,6 +79,7 @@ fn to_worker() -> Vec<ToWorker> {
             name: "n".into(),
             library: b"lib.so".to_vec(),
             entry,
+            confinement: Confinement::least(),
         }),
         ToWorker::Call(CallFrame { id: 7, time_left_ms: 8, input: Input::Request(request) }),
     ]

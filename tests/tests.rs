@@ -20,6 +20,7 @@ mod proxy_protocol;
 mod proxying;
 mod restart;
 mod routing;
+mod sandbox;
 mod serving;
 mod tls;
 mod upstreams;

@@ -19,7 +19,8 @@ use cofferdam::ffi::signature::{Return, Signature, Slot};
 use cofferdam::ffi::value::{Scalar, Value};
 use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
 use cofferdam::wire::{
-    CallFrame, Entry, FromWorker, Hello, Input, Phase, Ready, Request, Spent, ToWorker, VERSION,
+    CallFrame, Confinement, Entry, FromWorker, Hello, Input, Phase, Ready, Request, Spent,
+    ToWorker, VERSION,
 };
 
 use crate::support::clib::library;
@@ -135,6 +136,7 @@ fn hello(path: &Path, entry: Entry) -> Hello {
         name: "cof:test".into(),
         library: path.as_os_str().as_encoded_bytes().to_vec(),
         entry,
+        confinement: Confinement::least(),
     }
 }
 

@@ -75,6 +75,12 @@ pub enum Failure {
     /// It ended its process before it answered.
     #[error("the function ended its process (exit status {0}) without an answer")]
     Exit(i32),
+    /// The kernel killed it at its memory limit.
+    #[error("the function used more memory than the {0} bytes that it may")]
+    OutOfMemory(u64),
+    /// A system call that the sandbox does not allow.
+    #[error("the function made a system call that its sandbox `{0}` does not allow")]
+    Violation(String),
     /// The control descriptor carried something else than one answer.
     #[error("the worker broke the protocol: {0}")]
     Protocol(String),
@@ -102,6 +108,8 @@ impl Failure {
             Failure::Load(_) => Reason::LoadFailed,
             Failure::Crash { .. } => Reason::Crash,
             Failure::Exit(_) => Reason::Exit,
+            Failure::OutOfMemory(_) => Reason::Oom,
+            Failure::Violation(_) => Reason::SandboxViolation,
             Failure::Protocol(_) => Reason::Protocol,
             Failure::ReplyTooLarge(_) => Reason::ReplyTooLarge,
             Failure::Timeout(_) => Reason::Timeout,

@@ -46,6 +46,8 @@ reasons! {
     LoadFailed "load_failed" "The library could not be loaded";
     Crash "crash" "The function crashed";
     Exit "exit" "The function ended its process without an answer";
+    Oom "oom" "The function used more memory than it may";
+    SandboxViolation "sandbox_violation" "The function did what its sandbox forbids";
     Protocol "protocol" "The worker broke the protocol";
     ReplyTooLarge "reply_too_large" "The function's answer is too large";
     Failed "failed" "The function reported a failure";

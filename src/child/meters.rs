@@ -36,7 +36,7 @@ pub struct Meters {
     pub blocked_in: Vec<Counter>,
     terminated: [IntCounter; 5],
     killed: [IntCounter; 5],
-    calls: [IntCounter; 10],
+    calls: [IntCounter; OUTCOMES.len()],
 }
 
 /// The label `outcome` of `cofferdam_calls_total`.
@@ -48,6 +48,8 @@ pub enum CallOutcome {
     Timeout,
     Crash,
     Exit,
+    Oom,
+    SandboxViolation,
     Protocol,
     ReplyTooLarge,
     StartFailed,
@@ -55,12 +57,14 @@ pub enum CallOutcome {
     Cancelled,
 }
 
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 12] = [
     "ok",
     "failed",
     "timeout",
     "crash",
     "exit",
+    "oom",
+    "sandbox_violation",
     "protocol",
     "reply_too_large",
     "start_failed",

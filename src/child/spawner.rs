@@ -1,6 +1,7 @@
 //! The threads that start every worker. `spawn()` blocks, and a worker's PR_SET_PDEATHSIG fires when the *thread*
 //! that spawned it ends: so workers are started by threads that live as long as the proxy.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -25,7 +26,11 @@ pub enum Priority {
     Idle,
 }
 
+/// The variables that a worker starts with.
+pub type Environment = Vec<(OsString, OsString)>;
+
 struct Job {
+    environment: Arc<Environment>,
     reply: oneshot::Sender<io::Result<Started>>,
     hold: Option<Hold>,
 }
@@ -52,19 +57,25 @@ impl Spawner {
         Ok(Self { normal, idle })
     }
 
-    /// Starts one worker; its library is not loaded yet. `hold` lives until the worker is reaped, also where the caller
+    /// Starts one worker with this environment and no other; its library is not loaded yet. `hold` lives until the worker is reaped, also where the caller
     /// does not wait for it.
     ///
     /// # Errors
     /// As `posix_spawn(3)`, `socketpair(2)`, `pidfd_open(2)`.
-    pub async fn spawn(&self, priority: Priority, hold: Option<Hold>) -> io::Result<Started> {
+    pub async fn spawn(
+        &self,
+        priority: Priority,
+        environment: &Arc<Environment>,
+        hold: Option<Hold>,
+    ) -> io::Result<Started> {
         let thread = match priority {
             Priority::Normal => &self.normal,
             Priority::Idle => self.idle.as_ref().unwrap_or(&self.normal),
         };
         let (reply, started) = oneshot::channel();
         let thread_is_gone = || io::Error::other("the spawner thread has ended");
-        thread.send(Job { reply, hold }).map_err(|_| thread_is_gone())?;
+        let environment = Arc::clone(environment);
+        thread.send(Job { environment, reply, hold }).map_err(|_| thread_is_gone())?;
         started.await.map_err(|_| thread_is_gone())?
     }
 }
@@ -93,15 +104,21 @@ fn serve(program: &WorkerProgram, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         if !job.reply.is_closed() {
             // A receiver that left meanwhile drops the process, which ends it.
-            let _receiver_left = job.reply.send(spawn(program, job.hold));
+            let _receiver_left = job.reply.send(spawn(program, &job.environment, job.hold));
         }
     }
 }
 
-fn spawn(program: &WorkerProgram, hold: Option<Hold>) -> io::Result<Started> {
+fn spawn(
+    program: &WorkerProgram,
+    environment: &Environment,
+    hold: Option<Hold>,
+) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
     let child = Command::new(program.path())
         .arg0("cofferdam-worker")
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -60,7 +60,8 @@ async fn start_uncounted(
 ) -> Result<Ready, StartFailure> {
     let begun_ns = monotonic_ns();
     let spawn_failed = |problem| StartFailure::new(Phase::Spawn, problem);
-    let started = spec.spawner.spawn(priority, hold).await.map_err(spawn_failed)?;
+    let started =
+        spec.spawner.spawn(priority, &spec.environment, hold).await.map_err(spawn_failed)?;
     let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
     live.control.send(spec.hello.clone());
     let said = match timeout(START_LIMIT, first_frame(&mut live)).await {

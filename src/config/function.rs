@@ -1,10 +1,12 @@
 //! A function as configured: what is called, with what, how it is limited, and how its result becomes an answer.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::config::Sandbox;
 use crate::ffi::signature::Signature;
 use crate::ffi::value::{Scalar, Value};
 
@@ -31,6 +33,8 @@ pub struct Function {
     pub kill_grace: Duration,
     /// What becomes of a call whose client left.
     pub on_disconnect: OnDisconnect,
+    /// What its calls may reach.
+    pub sandbox: Arc<Sandbox>,
 }
 
 /// What a call runs.

@@ -5,6 +5,7 @@ mod environment;
 mod later;
 mod literal;
 mod read;
+mod sandbox;
 mod section;
 mod unit;
 
@@ -14,6 +15,7 @@ pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal};
 pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
+pub(crate) use sandbox::{AnyOr, Limits, Sandbox};
 use section::Section;
 use section::mirror;
 pub(crate) use section::{closest, list};
@@ -36,6 +38,8 @@ mirror! {
         "admin" admin: Admin;
         /// Apps that routes proxy to.
         "upstreams" upstreams: Named<Upstream>;
+        /// What calls may reach, by name.
+        "sandboxes" sandboxes: Named<Sandbox>;
         /// What functions say that do not say otherwise.
         "defaults" defaults: Function;
         /// Functions of C libraries, each call in a process of its own.
@@ -230,6 +234,8 @@ mirror! {
         "kill_grace" kill_grace: Off<Duration> = "\"1s\"";
         /// What becomes of a call whose client left: kill or finish.
         "on_disconnect" on_disconnect: String = "\"kill\"";
+        /// What a call may reach: off, basic, strict, or the NAME of a [sandboxes.NAME].
+        "sandbox" sandbox: String = "\"basic\"";
     }
 
     /// Where one parameter comes from, or goes to.
@@ -438,6 +444,8 @@ pub fn keys() -> Vec<Key> {
         Response::keys(),
         Failure::keys(),
         Queue::keys(),
+        Sandbox::keys(),
+        Limits::keys(),
         Route::keys(),
         Respond::keys(),
         Redirect::keys(),

@@ -14,6 +14,7 @@ mod name;
 mod path;
 mod response;
 mod route;
+mod sandbox;
 mod server;
 mod target;
 mod template;
@@ -35,7 +36,8 @@ pub(super) fn resolve(file: &File, source: &mut Source<'_>) -> Option<Config> {
     let log = server::log(file, source);
     let trace = server::trace(file);
     let mut upstreams = upstream::named(file, source);
-    let mut functions = function::named(file, source);
+    let sandboxes = sandbox::named(file, source);
+    let mut functions = function::named(file, sandboxes, source);
     let routes = route::routes(file, &mut upstreams, &mut functions, source);
     Some(Config {
         path: source.path.to_owned(),

@@ -240,6 +240,8 @@ fn status_of(failure: &Failure) -> StatusCode {
         Failure::Start(_) | Failure::Load(_) => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Crash { .. }
         | Failure::Exit(_)
+        | Failure::OutOfMemory(_)
+        | Failure::Violation(_)
         | Failure::Protocol(_)
         | Failure::ReplyTooLarge(_) => StatusCode::BAD_GATEWAY,
         Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -265,6 +267,8 @@ mod tests {
             (Error::Call(Failure::Timeout(Duration::from_secs(1))), 504, "timeout"),
             (Error::Call(Failure::Crash { signal: "SIGSEGV".into() }), 502, "crash"),
             (Error::Call(Failure::Load("x".into())), 503, "load_failed"),
+            (Error::Call(Failure::OutOfMemory(1)), 502, "oom"),
+            (Error::Call(Failure::Violation("strict".into())), 502, "sandbox_violation"),
             (Error::Call(Failure::Cancelled), 499, "client_gone"),
             (Error::ClientGone, 499, "client_gone"),
         ];

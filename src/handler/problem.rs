@@ -96,7 +96,11 @@ fn error_type(reason: Reason) -> &'static str {
         Reason::Draining | Reason::StartFailed | Reason::LoadFailed | Reason::UpstreamConnect => {
             "destination_unavailable"
         }
-        Reason::Crash | Reason::Exit | Reason::UpstreamReset => "connection_terminated",
+        Reason::Crash
+        | Reason::Exit
+        | Reason::Oom
+        | Reason::SandboxViolation
+        | Reason::UpstreamReset => "connection_terminated",
         Reason::Protocol => "http_protocol_error",
         Reason::ReplyTooLarge => "http_response_body_size",
         Reason::Failed => "proxy_internal_response",

@@ -106,6 +106,20 @@ pub fn signal_name(signal: i32) -> String {
     name.map_or_else(|| format!("SIG{signal}"), str::to_owned)
 }
 
+/// When memory ends the kernel kills this process before others, the sooner the higher `score` is, to 1000
+/// (`proc_pid_oom_score_adj(5)`). Going back needs CAP_SYS_RESOURCE.
+///
+/// # Errors
+/// Those of writing to `/proc`.
+pub fn die_sooner(score: u16) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).open("/proc/self/oom_score_adj")?;
+    match io::Write::write_all(&mut file, score.to_string().as_bytes()) {
+        // It is higher already.
+        Err(problem) if problem.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        written => written,
+    }
+}
+
 /// Raises the soft limit of open descriptors to the hard one and returns it; each busy worker costs four.
 #[must_use]
 pub fn raise_descriptor_limit() -> Option<u64> {

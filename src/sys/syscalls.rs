@@ -1,5 +1,9 @@
 //! The system calls a call may block in, by name: a closed list, since the name is a metric label.
 
+mod table;
+
+pub use table::{names, number};
+
 /// Name and number on this machine. What is not listed is [`OTHER`].
 const BLOCKING: &[(&str, i64)] = &[
     ("accept", libc::SYS_accept),

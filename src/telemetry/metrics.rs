@@ -121,6 +121,10 @@ metrics! {
         "Calls that found a spare (hit) or had to start a worker (miss).";
     worker_max_resident: GaugeVec = "cofferdam_worker_max_resident_bytes" ["function"]
         "Largest resident set of any worker so far.";
+    sandbox_info: IntGaugeVec = "cofferdam_sandbox_info" ["function", "level"]
+        "1 for the level that the function's sandbox begins with.";
+    sandbox_degraded: IntGaugeVec = "cofferdam_sandbox_degraded" ["function", "feature"]
+        "1 where this machine lacks what the function's sandbox asks for.";
     calls: IntCounterVec = "cofferdam_calls_total" ["function", "outcome"]
         "Calls ended, by outcome.";
     call_duration: HistogramVec = "cofferdam_call_duration_seconds" ["function"]

@@ -70,6 +70,10 @@ fn section_of(path: &[String]) -> String {
             .chain(rest.iter().copied())
             .collect::<Vec<_>>()
             .join("."),
+        ["sandboxes", _, rest @ ..] => std::iter::once("sandboxes.NAME")
+            .chain(rest.iter().copied())
+            .collect::<Vec<_>>()
+            .join("."),
         parts => parts.join("."),
     }
 }
@@ -110,6 +114,7 @@ listen = ":0"
 upstream = "app"
 upstreams.app.url = "http://app"
 server.listeners = [{ name = "tls", address = ":1", tls = { certificate = "c", key = "k", client_ca = "a" } }]
+sandboxes.own = { level = "basic" }
 functions.f = { library = "f.so", prototype = "int f(void)" }
 routes = [{ path = "/", respond = {} }]
 "#;

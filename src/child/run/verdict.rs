@@ -10,6 +10,7 @@ use crate::child::meters::{CallOutcome, Meters};
 use crate::child::process::Live;
 use crate::config::Function;
 use crate::config::function::Entry;
+use crate::config::sandbox::Level;
 use crate::sys::process::{Exit, signal_name};
 use crate::telemetry::log::escape;
 use crate::wire::codec::CodecError;
@@ -35,6 +36,8 @@ pub(super) fn of_failure(failure: &Failure) -> CallOutcome {
         Failure::Load(_) => CallOutcome::LoadFailed,
         Failure::Crash { .. } => CallOutcome::Crash,
         Failure::Exit(_) => CallOutcome::Exit,
+        Failure::OutOfMemory(_) => CallOutcome::Oom,
+        Failure::Violation(_) => CallOutcome::SandboxViolation,
         Failure::Protocol(_) => CallOutcome::Protocol,
         Failure::ReplyTooLarge(_) => CallOutcome::ReplyTooLarge,
         Failure::Timeout(_) => CallOutcome::Timeout,
@@ -49,8 +52,13 @@ pub(super) fn of_control(problem: ControlError) -> Failure {
     }
 }
 
-pub(super) fn of_exit(exit: Exit) -> Failure {
+/// Under an allow list SIGSYS is the kernel's word for a system call that is not on it.
+pub(super) fn of_exit(function: &Function, exit: Exit) -> Failure {
+    let sandbox = &function.sandbox;
     match exit {
+        Exit::Signal(libc::SIGSYS) if sandbox.level == Level::Strict => {
+            Failure::Violation(sandbox.name.clone())
+        }
         Exit::Signal(signal) => Failure::Crash { signal: signal_name(signal) },
         Exit::Code(code) => Failure::Exit(code),
     }

@@ -27,12 +27,6 @@ const ARGUMENT: &str = "functions.NAME.arguments.PARAMETER";
 pub(crate) const LATER: &[Later] = &[
     later(
         "",
-        "sandboxes",
-        "[sandboxes.NAME]",
-        "remove it: a worker has its own process group, no descriptors and no core file",
-    ),
-    later(
-        "",
         "metrics",
         "[metrics]",
         "remove it: metrics are always on, under /metrics of [admin] address",
@@ -44,12 +38,6 @@ pub(crate) const LATER: &[Later] = &[
         "remove it: a call answers the request that made it; see on_disconnect = \"finish\"",
     ),
     later("", "brokers", "[brokers.NAME]", "remove it: calls come from HTTP requests"),
-    later(
-        "functions.NAME",
-        "sandbox",
-        "sandboxes",
-        "remove it: a worker has its own process group, no descriptors and no core file",
-    ),
     later(
         "functions.NAME.failure",
         "message",

@@ -169,8 +169,11 @@ fn home(section: &str) -> String {
         ("", _) => "at the top of the file".into(),
         ("routes" | "server.listeners", _) => format!("in [[{section}]]"),
         (super::Argument::HEADER, _) => "in an argument".into(),
-        ("log.access" | "upstreams.NAME" | "functions.NAME", _) => format!("in [{section}]"),
+        ("log.access" | "upstreams.NAME" | "functions.NAME" | "sandboxes.NAME", _) => {
+            format!("in [{section}]")
+        }
         ("functions.NAME.queue", _) => "in `queue = { … }` of a function".into(),
+        ("sandboxes.NAME.limits", _) => "in `limits = { … }` of a sandbox".into(),
         ("upstreams.NAME.queue", _) => "in `queue = { … }` of an upstream".into(),
         ("server.listeners.tls", _) => "in `tls = { … }` of a listener".into(),
         ("upstreams.NAME.tls", _) => "in `tls = { … }` of an upstream".into(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::limits::limits;
+use super::sandbox::Sandboxes;
 use super::{bind, name, parsed, require, value, value_or};
 use crate::config::function::{Bound, Entry, Function, Response, ResponseBody};
 use crate::config::raw::{self, Field, File, Named, closest, list};
@@ -19,6 +20,7 @@ pub(super) struct Functions {
     named: Vec<(String, Option<Arc<Function>>)>,
     short: Vec<Arc<Function>>,
     defaults: raw::Function,
+    sandboxes: Sandboxes,
 }
 
 /// What `call` or `handler` of a route names.
@@ -29,17 +31,17 @@ pub(super) enum Reference {
 }
 
 /// Reads `[defaults]` and `[functions.NAME]`.
-pub(super) fn named(file: &File, source: &mut Source<'_>) -> Functions {
+pub(super) fn named(file: &File, sandboxes: Sandboxes, source: &mut Source<'_>) -> Functions {
     let defaults = value_or(file.defaults.as_ref(), raw::Function::default());
     only_limits(&defaults, source);
-    limits(&raw::Function::default(), &defaults, source);
+    limits(&raw::Function::default(), &defaults, &sandboxes, source);
     let written = value(file.functions.as_ref());
     let entries = written.map(|Named(entries)| entries.as_slice()).unwrap_or_default();
     let named = entries.iter().map(|(key, field)| {
-        let function = one(key, field, &defaults, source).map(Arc::new);
+        let function = one(key, field, (&defaults, &sandboxes), source).map(Arc::new);
         (key.value.clone().unwrap_or_default(), function)
     });
-    Functions { named: named.collect(), short: Vec::new(), defaults }
+    Functions { named: named.collect(), short: Vec::new(), defaults, sandboxes }
 }
 
 /// `[defaults]` says nothing that is one function's own.
@@ -65,7 +67,7 @@ fn only_limits(defaults: &raw::Function, source: &mut Source<'_>) {
 fn one(
     key: &Field<String>,
     field: &Field<raw::Function>,
-    defaults: &raw::Function,
+    (defaults, sandboxes): (&raw::Function, &Sandboxes),
     source: &mut Source<'_>,
 ) -> Option<Function> {
     let name = parsed(Some(key), source, name::label);
@@ -75,7 +77,7 @@ fn one(
     let library = parsed(raw.library.as_ref(), source, library);
     let library = library.map(|library| library_path(&library, source));
     let entry = entry(raw, &field.span, source);
-    let limits = limits(raw, defaults, source);
+    let limits = limits(raw, defaults, sandboxes, source);
     Some(limits.function(name?, library?, entry?))
 }
 
@@ -192,7 +194,7 @@ impl Functions {
             Reference::Call => Entry::Function(Box::new(plain(symbol))),
             Reference::Handler => Entry::Handler { symbol },
         };
-        let limits = limits(&raw::Function::default(), &self.defaults, source);
+        let limits = limits(&raw::Function::default(), &self.defaults, &self.sandboxes, source);
         let function = limits.function(route.into(), library_path(&library, source), entry);
         let function = Arc::new(function);
         self.short.push(function.clone());

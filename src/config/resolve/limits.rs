@@ -1,9 +1,12 @@
 //! How a function's calls run: what the function says, else `[defaults]`, else the default.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::sandbox::Sandboxes;
 use super::{number, value, value_or, word};
+use crate::config::Sandbox;
 use crate::config::function::{Entry, Function, Mode, OnDisconnect, Order, Queue};
 use crate::config::raw::{self, Field, Off};
 use crate::config::report::Problem;
@@ -18,6 +21,7 @@ pub(super) struct Limits {
     kill_grace: Duration,
     on_disconnect: OnDisconnect,
     mode: Mode,
+    sandbox: Arc<Sandbox>,
 }
 
 impl Limits {
@@ -33,6 +37,7 @@ impl Limits {
             timeout: self.timeout,
             kill_grace: self.kill_grace,
             on_disconnect: self.on_disconnect,
+            sandbox: self.sandbox,
         }
     }
 }
@@ -41,6 +46,7 @@ impl Limits {
 pub(super) fn limits(
     raw: &raw::Function,
     defaults: &raw::Function,
+    sandboxes: &Sandboxes,
     source: &mut Source<'_>,
 ) -> Limits {
     fn either<'f, T>(
@@ -76,6 +82,7 @@ pub(super) fn limits(
             OnDisconnect::Kill,
             source,
         ),
+        sandbox: sandboxes.find(either(&raw.sandbox, &defaults.sandbox), source),
     }
 }
 

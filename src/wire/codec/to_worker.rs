@@ -1,6 +1,7 @@
 //! [`ToWorker`] as bytes.
 
 use super::CodecError;
+use super::confinement::{confinement, put_confinement};
 use super::reader::Reader;
 use super::value::{put_signature, put_value, signature, value};
 use super::writer::{Writer, frame};
@@ -44,6 +45,7 @@ fn put_hello(out: &mut Writer<'_>, hello: &Hello) {
     out.text(&hello.name);
     out.bytes(&hello.library);
     put_entry(out, &hello.entry);
+    put_confinement(out, &hello.confinement);
 }
 
 fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
@@ -53,6 +55,7 @@ fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
         name: input.c_text()?,
         library: input.bytes()?,
         entry: entry(input)?,
+        confinement: confinement(input)?,
     })
 }
 
@@ -138,6 +141,32 @@ mod tests {
     use super::*;
     use crate::ffi::signature::{Return, Signature, Slot};
     use crate::ffi::value::{Scalar, Value};
+    use crate::sys::landlock::Rules;
+    use crate::sys::limits::Resource;
+    use crate::wire::{Confinement, Group};
+
+    fn everything() -> Confinement {
+        Confinement {
+            groups: vec![Group {
+                folder: "/sys/fs/cgroup/a".into(),
+                settings: vec![("pids.max".into(), "3".into())],
+            }],
+            limits: vec![(Resource::Cpu, 1), (Resource::Processes, u64::MAX)],
+            oom_score: 500,
+            user: Some((1, 2)),
+            capabilities: Some(3),
+            reach: Rules {
+                read: Some(vec!["/usr".into()]),
+                write: Some(Vec::new()),
+                connect: Some(vec![443]),
+                bind: None,
+                own_signals: true,
+                own_sockets: false,
+            },
+            deny: vec![0; 8],
+            allow: vec![1; 16],
+        }
+    }
 
     fn messages() -> Vec<ToWorker> {
         let signature = Signature {
@@ -164,17 +193,19 @@ mod tests {
             Input::Request(Request::default()),
             Input::Request(request),
         ];
-        let hello = |entry| {
+        let hello = |(entry, confinement)| {
             ToWorker::Hello(Hello {
                 version: 1,
                 parent: 4711,
                 name: "cof:resize".into(),
                 library: b"./\xffslow.so".to_vec(),
                 entry,
+                confinement,
             })
         };
         let call = |input| ToWorker::Call(CallFrame { id: 9, time_left_ms: u64::MAX, input });
-        entries.into_iter().map(hello).chain(inputs.into_iter().map(call)).collect()
+        let hellos = entries.into_iter().zip([Confinement::least(), everything()]).map(hello);
+        hellos.chain(inputs.into_iter().map(call)).collect()
     }
 
     #[test]
