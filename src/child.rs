@@ -3,6 +3,8 @@
 
 pub mod account;
 pub mod control;
+pub mod groups;
+pub mod leftovers;
 pub mod life;
 pub mod meters;
 pub mod output;
@@ -18,11 +20,12 @@ use std::sync::Arc;
 
 use crate::config::Function;
 
+pub use leftovers::Sweeper;
 pub use meters::Meters;
 pub use program::WorkerProgram;
 pub use run::Ready;
 pub use sample::Sampler;
-pub use spawner::{Environment, Priority, Spawner};
+pub use spawner::{Launch, Priority, Spawner};
 
 /// All that the workers of one function have in common.
 pub struct Spec {
@@ -30,8 +33,8 @@ pub struct Spec {
     pub function: Arc<Function>,
     /// The first frame to each worker.
     pub hello: Vec<u8>,
-    /// What each worker's environment is.
-    pub environment: Arc<Environment>,
+    /// How each worker is started.
+    pub launch: Arc<Launch>,
     /// Bytes of the largest frame that a worker may send.
     pub reply_cap: usize,
     /// The function's metric handles.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::call::{Call, Outcome};
 use crate::child::sandbox::confine;
-use crate::child::{Meters, Sampler, Spawner, Spec};
+use crate::child::{Launch, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
 use crate::telemetry::Metrics;
@@ -37,6 +37,8 @@ pub struct Resources {
     pub spawner: Spawner,
     /// Looks at running calls.
     pub sampler: Sampler,
+    /// Ends what calls leave behind.
+    pub sweeper: Sweeper,
 }
 
 /// The executor of a function: the list of modes.
@@ -50,10 +52,16 @@ pub fn build(function: &Arc<Function>, resources: &Resources) -> Arc<dyn Executo
 /// What the workers of `function` have in common.
 #[must_use]
 pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
-    let confined = confine(function, &resources.metrics);
+    let confined = confine(function, resources.sweeper.groups(), &resources.metrics);
+    let leftovers = resources.metrics.worker_leftovers.with_label_values(&[&function.name]);
     Arc::new(Spec {
         hello: hello(function, confined.confinement),
-        environment: Arc::new(confined.environment),
+        launch: Arc::new(Launch {
+            environment: confined.environment,
+            homes: confined.homes.into(),
+            sweeper: resources.sweeper.clone(),
+            leftovers,
+        }),
         reply_cap: reply_cap(function),
         meters: Meters::new(&resources.metrics, &function.name),
         sampler: resources.sampler.clone(),

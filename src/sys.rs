@@ -6,6 +6,8 @@ pub mod descriptors;
 pub mod identity;
 pub mod landlock;
 pub mod limits;
+pub mod mounts;
+pub mod orphans;
 pub mod pidfd;
 pub mod priority;
 pub mod privileges;

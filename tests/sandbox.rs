@@ -1,6 +1,7 @@
 //! What a hostile library gets away with under each level: it tries, from inside, and says what stopped it.
 
 mod basic;
+mod crowd;
 mod custom;
 mod strict;
 

@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
+use crate::child::Sweeper;
 use crate::listen::Bound;
 use crate::listen::passed::{self, tell};
 use crate::sys::descriptors::{adopt, identity, inheritable};
@@ -29,6 +30,7 @@ const OURS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG
 pub struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
+    sweeper: Sweeper,
 }
 
 /// Why no other process took over.
@@ -66,13 +68,13 @@ impl Program {
     /// Of this process. The path is the one that it was started by, so that a new program there, or behind a symbolic
     /// link on the way, is what is started next.
     #[must_use]
-    pub fn of_this_process() -> Self {
+    pub fn of_this_process(sweeper: Sweeper) -> Self {
         let mut arguments = std::env::args_os();
         let written =
             arguments.next().map(PathBuf::from).filter(|path| path.components().count() > 1);
         let path = written.filter(|path| path.exists()).or_else(|| std::env::current_exe().ok());
         let path = path.unwrap_or_else(|| PathBuf::from("cofferdam"));
-        Self { path, arguments: arguments.collect() }
+        Self { path, arguments: arguments.collect(), sweeper }
     }
 
     /// Starts it with `sockets`, and waits for it to serve: its process id.
@@ -112,7 +114,7 @@ impl Program {
         for variable in OURS {
             command.env_remove(variable);
         }
-        let child = command.spawn()?;
+        let child = self.sweeper.leave_alone(|| command.spawn(), Child::id)?;
         Ok((Successor { child, serves: false }, told))
     }
 }

@@ -15,7 +15,8 @@ use crate::app::certificates::Certificates;
 use crate::app::handover::{Predecessor, Program};
 use crate::app::signals::{self, Ending, reopen_on_usr1};
 use crate::app::{AppError, logging, notify};
-use crate::child::{Sampler, Spawner, WorkerProgram};
+use crate::child::groups::Groups;
+use crate::child::{Sampler, Spawner, Sweeper, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
 use crate::listen::Bound;
@@ -43,10 +44,12 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let (lines, _flusher) = logging::start(&config.log, &metrics)?;
     let access = logging::access(&config, &metrics, lines)?;
     let resources = resources(&config, metrics, worker)?;
+    let sweeper = resources.sweeper.clone();
     let runtime = control_runtime()?;
     let served = runtime.block_on(serve(config, resources, &access, passed, predecessor));
     // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
+    sweeper.finish();
     served
 }
 
@@ -77,7 +80,9 @@ pub fn resources(
     let program = WorkerProgram::locate(worker).map_err(AppError::runtime)?;
     let spawner = Spawner::start(program).map_err(AppError::runtime)?;
     let sampler = Sampler::start(config.accounting.interval).map_err(AppError::runtime)?;
-    Ok(Resources { metrics, spawner, sampler })
+    let groups = Groups::prepare(&config.functions);
+    let sweeper = Sweeper::start(groups).map_err(AppError::runtime)?;
+    Ok(Resources { metrics, spawner, sampler, sweeper })
 }
 
 /// The runtime of everything that is not a client's request: accepting, spares, signals.
@@ -108,7 +113,7 @@ async fn serve(
     passed: Passed,
     predecessor: Option<Predecessor>,
 ) -> Result<(), AppError> {
-    let mut signals = Signals::listen().map_err(AppError::runtime)?;
+    let mut signals = Signals::listen(resources.sweeper.clone()).map_err(AppError::runtime)?;
     let hangup = signals::hangup().map_err(AppError::runtime)?;
     reopen_on_usr1(access.file.clone()).map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
@@ -150,8 +155,8 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
-        let program = Program::of_this_process();
+    fn listen(sweeper: Sweeper) -> io::Result<Self> {
+        let program = Program::of_this_process(sweeper);
         Ok(Self { program, ending: Ending::listen()?, upgrade: signals::upgrade()? })
     }
 

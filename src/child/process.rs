@@ -11,9 +11,10 @@ use tokio::runtime::Handle;
 
 use crate::call::Hold;
 use crate::child::control::{Control, ControlError};
+use crate::child::leftovers::Mark;
 use crate::child::output::Output;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process::{Reaped, kill_group, reap, terminate_group};
+use crate::sys::process::{Exit, Reaped, kill_group, reap, terminate_group};
 use crate::wire::FromWorker;
 
 /// How long a thread without a runtime waits for a process that it has killed.
@@ -26,6 +27,9 @@ pub struct Process {
     is_reaped: bool,
     /// The slot that it occupies, until it is reaped.
     hold: Option<Hold>,
+    /// By which what it leaves behind is known; until it is reaped.
+    mark: Option<Mark>,
+    was_out_of_memory: bool,
 }
 
 impl Process {
@@ -54,7 +58,18 @@ impl Process {
         kill_group(self.pid);
         let reaped = reap(self.pid)?.ok_or(io::ErrorKind::WouldBlock)?;
         self.is_reaped = true;
+        if let Some(mark) = self.mark.take() {
+            let by_kernel = reaped.exit == Exit::Signal(libc::SIGKILL);
+            self.was_out_of_memory = by_kernel && mark.was_out_of_memory(self.pid);
+            mark.is_gone(self.pid);
+        }
         Ok(reaped)
+    }
+
+    /// Whether the kernel killed it at its limit of memory. Known once it is reaped.
+    #[must_use]
+    pub fn was_out_of_memory(&self) -> bool {
+        self.was_out_of_memory
     }
 }
 
@@ -64,29 +79,37 @@ impl Drop for Process {
             return;
         }
         kill_group(self.pid);
-        if matches!(reap(self.pid), Ok(None)) {
-            match Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(collect(self.pid, self.hold.take()))),
-                Err(_) => collect_here(self.pid),
-            }
+        let (hold, mark) = (self.hold.take(), self.mark.take());
+        match (reap(self.pid), Handle::try_current()) {
+            (Ok(None), Ok(runtime)) => drop(runtime.spawn(collect(self.pid, hold, mark))),
+            (Ok(None), Err(_)) => collect_here(self.pid, mark),
+            _ => gone(self.pid, mark),
         }
     }
 }
 
-async fn collect(pid: u32, hold: Option<Hold>) {
+fn gone(pid: u32, mark: Option<Mark>) {
+    if let Some(mark) = mark {
+        mark.is_gone(pid);
+    }
+}
+
+async fn collect(pid: u32, hold: Option<Hold>, mark: Option<Mark>) {
     let ended = PidFd::open(pid).and_then(PidFd::watch);
     if let Ok(ended) = ended {
         let _readable = ended.readable().await;
         let _collected = reap(pid);
     }
+    gone(pid, mark);
     drop(hold);
 }
 
 /// On a thread that may block: the spawner's, whose caller left meanwhile.
-fn collect_here(pid: u32) {
+fn collect_here(pid: u32, mark: Option<Mark>) {
     if PidFd::open(pid).is_ok_and(|ended| ended.ends_within(PROMPT)) {
         let _collected = reap(pid);
     }
+    gone(pid, mark);
 }
 
 /// A worker at rest.
@@ -105,8 +128,15 @@ impl Started {
     ///
     /// # Errors
     /// No descriptor left, or no pipes; the child is killed then.
-    pub fn adopt(mut child: Child, control: UnixStream, hold: Option<Hold>) -> io::Result<Self> {
-        let process = Process { pid: child.id(), is_reaped: false, hold };
+    pub fn adopt(
+        mut child: Child,
+        control: UnixStream,
+        mark: Mark,
+        hold: Option<Hold>,
+    ) -> io::Result<Self> {
+        let mark = Some(mark);
+        let process =
+            Process { pid: child.id(), is_reaped: false, hold, mark, was_out_of_memory: false };
         let no_pipe = || io::Error::other("the child has no pipe");
         let stdout = OwnedFd::from(child.stdout.take().ok_or_else(no_pipe)?);
         let stderr = OwnedFd::from(child.stderr.take().ok_or_else(no_pipe)?);

@@ -301,7 +301,9 @@ impl Run {
         let spent = (!is_answered).then(|| self.tally.spent_so_far());
         let Some(reaped) = self.live.reap_now() else { return };
         if let Some(spent) = spent {
-            self.cut_having(verdict::of_exit(&self.spec.function, reaped.exit), spent);
+            let was_out_of_memory = self.live.process.was_out_of_memory();
+            let failure = verdict::of_exit(&self.spec.function, reaped.exit, was_out_of_memory);
+            self.cut_having(failure, spent);
         }
         let meters = &self.spec.meters;
         meters.max_resident.set(meters.max_resident.get().max(reaped.max_resident_bytes as f64));

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use tracing::warn;
 
+use crate::child::groups::{Controller, Groups, Home};
 use crate::config::Function;
 use crate::config::sandbox::{Level, Limits, Sandbox, Variable};
 use crate::sys::landlock;
@@ -40,12 +41,23 @@ pub enum Feature {
     Syscalls,
     /// Another user: root.
     User,
+    /// Memory of a call: control groups.
+    Memory,
+    /// Processes of a call: control groups.
+    Pids,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Feature; 5] =
-        [Feature::Files, Feature::Ports, Feature::Signals, Feature::Syscalls, Feature::User];
+    pub const ALL: [Feature; 7] = [
+        Feature::Files,
+        Feature::Ports,
+        Feature::Signals,
+        Feature::Syscalls,
+        Feature::User,
+        Feature::Memory,
+        Feature::Pids,
+    ];
 
     /// The label.
     #[must_use]
@@ -56,6 +68,8 @@ impl Feature {
             Feature::Signals => "signals",
             Feature::Syscalls => "syscalls",
             Feature::User => "user",
+            Feature::Memory => "memory",
+            Feature::Pids => "pids",
         }
     }
 
@@ -69,12 +83,15 @@ impl Feature {
             Feature::Signals => reach.own_signals,
             Feature::Syscalls => !filter::denying(sandbox, 0).is_empty(),
             Feature::User => sandbox.user.is_some_and(|(user, _)| user != privileges::user()),
+            Feature::Memory => sandbox.memory.is_some(),
+            Feature::Pids => sandbox.pids.is_some(),
         }
     }
 
-    /// Why this machine does not do it, and the mend; `None` where it does.
+    /// Why this machine does not do it, and the mend; `None` where it does. Whether groups can be had only a try shows:
+    /// `groups` is what came of it.
     #[must_use]
-    pub fn lacking(self) -> Option<String> {
+    pub fn lacking(self, groups: impl Fn(Controller) -> Option<String>) -> Option<String> {
         let by_landlock = |feature, release: &str| {
             (!landlock::supported(feature)).then(|| match landlock::version() {
                 0 => "this kernel has no Landlock: it needs Linux 6.2 or later with CONFIG_SECURITY_LANDLOCK, and \
@@ -95,6 +112,8 @@ impl Feature {
             Feature::User => (!privileges::may_change_user()).then(|| {
                 "another user needs CAP_SETUID and CAP_SETGID: start the proxy as root, or leave `user` out".to_owned()
             }),
+            Feature::Memory => groups(Controller::Memory),
+            Feature::Pids => groups(Controller::Pids),
         }
     }
 }
@@ -110,24 +129,33 @@ impl fmt::Display for Feature {
 pub struct Confined {
     /// What a worker does to itself.
     pub confinement: Confinement,
-    /// The whole environment that it starts with.
+    /// The environment that it starts with.
     pub environment: Vec<(OsString, OsString)>,
+    /// Where its control groups will be.
+    pub homes: Vec<Home>,
 }
 
 /// Of `function`; what this machine lacks is warned of, and counted.
 #[must_use]
-pub fn confine(function: &Function, metrics: &Metrics) -> Confined {
+pub fn confine(function: &Function, groups: &Groups, metrics: &Metrics) -> Confined {
     let sandbox = &*function.sandbox;
-    let lacking =
-        |feature: Feature| Some((feature, feature.is_wanted(sandbox).then(|| feature.lacking())??));
+    let lacking = |feature: Feature| {
+        Some((
+            feature,
+            feature
+                .is_wanted(sandbox)
+                .then(|| feature.lacking(|controller| groups.lacking(controller)))??,
+        ))
+    };
     let lacking: Vec<_> = Feature::ALL.into_iter().filter_map(lacking).collect();
     tell(function, metrics, &lacking);
     let has = |feature| lacking.iter().all(|(missing, _)| *missing != feature);
     let user = sandbox.user.filter(|(user, _)| has(Feature::User) && *user != privileges::user());
     let filters = has(Feature::Syscalls);
     let filter = |filter: Vec<u8>| if filters { filter } else { Vec::new() };
+    let (own_groups, homes) = groups.of(sandbox);
     let confinement = Confinement {
-        groups: Vec::new(),
+        groups: own_groups,
         limits: limits(&sandbox.limits),
         oom_score: if sandbox.level == Level::Off { 0 } else { OOM_SCORE },
         user,
@@ -136,7 +164,7 @@ pub fn confine(function: &Function, metrics: &Metrics) -> Confined {
         deny: filter(filter::denying(sandbox, std::process::id())),
         allow: filter(filter::allowing(sandbox)),
     };
-    Confined { confinement, environment: environment(&sandbox.environment) }
+    Confined { confinement, environment: environment(&sandbox.environment), homes }
 }
 
 fn tell(function: &Function, metrics: &Metrics, lacking: &[(Feature, String)]) {

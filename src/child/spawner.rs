@@ -10,10 +10,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use prometheus::IntCounter;
 use tokio::sync::oneshot;
 
 use crate::call::Hold;
 use crate::child::WorkerProgram;
+use crate::child::groups::Home;
+use crate::child::leftovers::{MARK, Sweeper};
 use crate::child::process::Started;
 use crate::sys::priority;
 
@@ -26,11 +29,21 @@ pub enum Priority {
     Idle,
 }
 
-/// The variables that a worker starts with.
-pub type Environment = Vec<(OsString, OsString)>;
+/// How the workers of one function are started.
+#[derive(Debug)]
+pub struct Launch {
+    /// The variables that they start with, but for the mark.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where their control groups are.
+    pub homes: Arc<[Home]>,
+    /// Ends what they leave behind.
+    pub sweeper: Sweeper,
+    /// Counts that.
+    pub leftovers: IntCounter,
+}
 
 struct Job {
-    environment: Arc<Environment>,
+    launch: Arc<Launch>,
     reply: oneshot::Sender<io::Result<Started>>,
     hold: Option<Hold>,
 }
@@ -57,7 +70,7 @@ impl Spawner {
         Ok(Self { normal, idle })
     }
 
-    /// Starts one worker with this environment and no other; its library is not loaded yet. `hold` lives until the worker is reaped, also where the caller
+    /// Starts one worker; its library is not loaded yet. `hold` lives until the worker is reaped, also where the caller
     /// does not wait for it.
     ///
     /// # Errors
@@ -65,7 +78,7 @@ impl Spawner {
     pub async fn spawn(
         &self,
         priority: Priority,
-        environment: &Arc<Environment>,
+        launch: &Arc<Launch>,
         hold: Option<Hold>,
     ) -> io::Result<Started> {
         let thread = match priority {
@@ -74,8 +87,8 @@ impl Spawner {
         };
         let (reply, started) = oneshot::channel();
         let thread_is_gone = || io::Error::other("the spawner thread has ended");
-        let environment = Arc::clone(environment);
-        thread.send(Job { environment, reply, hold }).map_err(|_| thread_is_gone())?;
+        let launch = Arc::clone(launch);
+        thread.send(Job { launch, reply, hold }).map_err(|_| thread_is_gone())?;
         started.await.map_err(|_| thread_is_gone())?
     }
 }
@@ -104,25 +117,23 @@ fn serve(program: &WorkerProgram, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         if !job.reply.is_closed() {
             // A receiver that left meanwhile drops the process, which ends it.
-            let _receiver_left = job.reply.send(spawn(program, &job.environment, job.hold));
+            let _receiver_left = job.reply.send(spawn(program, &job.launch, job.hold));
         }
     }
 }
 
-fn spawn(
-    program: &WorkerProgram,
-    environment: &Environment,
-    hold: Option<Hold>,
-) -> io::Result<Started> {
+fn spawn(program: &WorkerProgram, launch: &Launch, hold: Option<Hold>) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
+    let mark = launch.sweeper.mark(&launch.homes, &launch.leftovers);
     let child = Command::new(program.path())
         .arg0("cofferdam-worker")
         .env_clear()
-        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .env(MARK, mark.text())
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()?;
-    Started::adopt(child, ours, hold)
+    Started::adopt(child, ours, mark, hold)
 }

@@ -60,8 +60,7 @@ async fn start_uncounted(
 ) -> Result<Ready, StartFailure> {
     let begun_ns = monotonic_ns();
     let spawn_failed = |problem| StartFailure::new(Phase::Spawn, problem);
-    let started =
-        spec.spawner.spawn(priority, &spec.environment, hold).await.map_err(spawn_failed)?;
+    let started = spec.spawner.spawn(priority, &spec.launch, hold).await.map_err(spawn_failed)?;
     let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
     live.control.send(spec.hello.clone());
     let said = match timeout(START_LIMIT, first_frame(&mut live)).await {
@@ -98,6 +97,9 @@ async fn first_frame(live: &mut Live) -> Result<wire::Ready, StartFailure> {
 /// A worker that died before it was ready: its library's constructors or `init` did that.
 fn died(live: &Live, reaped: Option<Reaped>) -> String {
     let how = match reaped.map(|reaped| reaped.exit) {
+        Some(_) if live.process.was_out_of_memory() => {
+            "used more memory than its sandbox allows".to_owned()
+        }
         Some(Exit::Signal(signal)) => format!("crashed with {}", signal_name(signal)),
         Some(Exit::Code(code)) => format!("exited with status {code}"),
         None => "vanished".to_owned(),

@@ -88,6 +88,15 @@ pub fn descriptor_target(pid: u32, fd: u64) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()
 }
 
+/// The variables that a process began with, each with a NUL after it; cut after 128 KiB. It may have written over them.
+#[must_use]
+pub fn environment(pid: u32) -> Option<Vec<u8>> {
+    const MOST: u64 = 128 * 1024;
+    let mut text = Vec::new();
+    File::open(format!("/proc/{pid}/environ")).ok()?.take(MOST).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
 /// The thread ids of a process.
 #[must_use]
 pub fn threads(pid: u32) -> Vec<u32> {

@@ -117,6 +117,8 @@ metrics! {
         "Workers reaped, by why they ended.";
     worker_kills: IntCounterVec = "cofferdam_worker_kills_total" ["function", "cause", "signal"]
         "Signals sent to end workers, by cause.";
+    worker_leftovers: IntCounterVec = "cofferdam_worker_leftovers_total" ["function"]
+        "Processes that calls left behind, ended after them.";
     spare_lookups: IntCounterVec = "cofferdam_spare_lookups_total" ["function", "result"]
         "Calls that found a spare (hit) or had to start a worker (miss).";
     worker_max_resident: GaugeVec = "cofferdam_worker_max_resident_bytes" ["function"]

@@ -94,7 +94,8 @@ fn the_environment_is_what_is_listed() {
     );
     let value = |name| cofferdam.get(&format!("/variable?v={name}")).text();
     assert_eq!((value("MODE"), value("HOME")), ("a b".to_owned(), String::new()));
-    assert_eq!(tries(&cofferdam, "/variables"), 2);
+    // And the mark of the worker.
+    assert_eq!(tries(&cofferdam, "/variables"), 3);
 }
 
 #[test]

@@ -53,9 +53,10 @@ pub(super) fn of_control(problem: ControlError) -> Failure {
 }
 
 /// Under an allow list SIGSYS is the kernel's word for a system call that is not on it.
-pub(super) fn of_exit(function: &Function, exit: Exit) -> Failure {
+pub(super) fn of_exit(function: &Function, exit: Exit, was_out_of_memory: bool) -> Failure {
     let sandbox = &function.sandbox;
     match exit {
+        _ if was_out_of_memory => Failure::OutOfMemory(sandbox.memory.unwrap_or_default()),
         Exit::Signal(libc::SIGSYS) if sandbox.level == Level::Strict => {
             Failure::Violation(sandbox.name.clone())
         }
