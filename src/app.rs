@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod check;
 pub mod cli;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod handover;
 pub mod logging;

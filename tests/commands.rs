@@ -2,5 +2,6 @@
 
 mod call;
 mod check;
+mod doctor;
 mod explain;
 mod usage;

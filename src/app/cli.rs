@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{AppError, call, check, demo, explain, run};
+use crate::app::{AppError, call, check, demo, doctor, explain, run};
 
 /// A reverse-proxy sidecar that keeps blocking handlers from stalling a server.
 #[derive(Debug, Parser)]
@@ -51,6 +51,8 @@ enum Command {
         #[arg(value_name = "ARG=VALUE")]
         arguments: Vec<String>,
     },
+    /// Say what this kernel lets this user do, what is weaker than it could be, and how to mend it
+    Doctor,
     /// Play the problem and its cure: an app whose event loop blocks, alone and with Cofferdam before it
     Demo {
         /// On the blocking endpoint at once, 1 to 1000
@@ -85,6 +87,7 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         Command::Call { file, function, arguments } => {
             call::call(&file, worker, &function, &arguments)
         }
+        Command::Doctor => doctor::doctor(worker),
         Command::Demo { clients, port, exit } => {
             let options = demo::Options { clients, port, exit, worker: cli.worker };
             demo::run(&options).map_err(AppError::runtime)

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use crate::config::{Function, Sandbox};
 use crate::sys::cgroup;
@@ -33,6 +35,9 @@ impl Controller {
 const WORKERS: &str = "cofferdam.";
 /// Where the proxy itself goes under version 2: a group with groups below has no processes of its own.
 const PROXY: &str = "cofferdam-proxy";
+
+/// Between two tries to remove a group whose processes were killed.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A folder in which workers make their groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,8 +274,19 @@ impl Home {
         cgroup::remove(&group).is_ok() || !group.exists()
     }
 
-    /// Removes it with all groups in it.
+    /// Removes it with all groups in it; waits a little for what is killed in them.
     fn clear(&self) {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            self.try_to_clear();
+            if !self.folder.exists() {
+                return;
+            }
+            thread::park_timeout(PAUSE);
+        }
+    }
+
+    fn try_to_clear(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let _killed = self.empty_group(&entry.path());

@@ -232,7 +232,8 @@ fn count(killed: &mut HashSet<u32>, counter: &IntCounter, pid: u32) {
 fn mark_of(pid: u32) -> Option<u64> {
     let environment = procfs::environment(pid)?;
     let variables = environment.split(|byte| *byte == 0);
-    let mark = variables.filter_map(|one| one.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
-    let text = mark.last()?;
+    let mut marks =
+        variables.filter_map(|one| one.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
+    let text = marks.next()?;
     std::str::from_utf8(text).ok()?.parse().ok()
 }

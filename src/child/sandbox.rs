@@ -73,6 +73,16 @@ impl Feature {
         }
     }
 
+    /// The controller of control groups that does it, where one does.
+    #[must_use]
+    pub fn controller(self) -> Option<Controller> {
+        match self {
+            Feature::Memory => Some(Controller::Memory),
+            Feature::Pids => Some(Controller::Pids),
+            _ => None,
+        }
+    }
+
     /// Whether a sandbox asks for it.
     #[must_use]
     pub fn is_wanted(self, sandbox: &Sandbox) -> bool {

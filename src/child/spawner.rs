@@ -63,11 +63,20 @@ impl Spawner {
     pub fn start(program: WorkerProgram) -> io::Result<Self> {
         let program = Arc::new(program);
         let normal = start_thread("spawner", Arc::clone(&program), || ())?;
-        let idle = match can_leave_idle() {
+        let idle = match Self::can_leave_idle() {
             true => Some(start_thread("spawner-idle", program, become_idle)?),
             false => None,
         };
         Ok(Self { normal, idle })
+    }
+
+    /// Whether spares may start under SCHED_IDLE, which cannot be left without CAP_SYS_NICE: tried on a thread that is
+    /// thrown away.
+    #[must_use]
+    pub fn can_leave_idle() -> bool {
+        let probe =
+            thread::spawn(|| priority::make_idle(0).and_then(|()| priority::make_normal(0)));
+        matches!(probe.join(), Ok(Ok(())))
     }
 
     /// Starts one worker; its library is not loaded yet. `hold` lives until the worker is reaped, also where the caller
@@ -91,12 +100,6 @@ impl Spawner {
         thread.send(Job { launch, reply, hold }).map_err(|_| thread_is_gone())?;
         started.await.map_err(|_| thread_is_gone())?
     }
-}
-
-/// SCHED_IDLE cannot be left without CAP_SYS_NICE: tried once, on a thread that is thrown away.
-fn can_leave_idle() -> bool {
-    let probe = thread::spawn(|| priority::make_idle(0).and_then(|()| priority::make_normal(0)));
-    matches!(probe.join(), Ok(Ok(())))
 }
 
 fn become_idle() {

@@ -73,6 +73,15 @@ pub fn adopt(number: RawFd, meant: Option<u64>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Whether this kernel has what [`close_all_but`] needs; closes nothing.
+///
+/// # Errors
+/// As [`close_all_but`].
+pub fn can_close_all() -> io::Result<()> {
+    // SAFETY: no descriptor has such a number.
+    unsafe { close_range(u32::MAX, u32::MAX) }
+}
+
 /// Closes every descriptor but 0, 1, 2 and `kept` (`close_range(2)`, Linux 5.9).
 ///
 /// # Safety

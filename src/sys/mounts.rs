@@ -72,7 +72,7 @@ impl<'l> Mount<'l> {
     /// A container sees a part of the tree: what lies above its root cannot be reached.
     fn folder(&self, group: &str) -> Option<PathBuf> {
         let below = Path::new(group).strip_prefix(self.root).ok()?;
-        Some(Path::new(self.point).join(below))
+        Some(Path::new(self.point).join(below).components().collect())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::calls::ground::{
     Calm, beside_a_neighbour, calls, detail, function, json, logged, of, problem, start, start_with,
 };
 use crate::support::process::Process;
-use crate::support::{Cofferdam, http, skip};
+use crate::support::{Cofferdam, http};
 
 const OWN: &str = "sandbox = \"own\"\n";
 
@@ -150,20 +150,4 @@ fn the_folders_of_groups_go_with_the_proxy_and_a_killed_ones_with_the_next() {
     assert!(second_home.exists());
     assert!(second.stop().success());
     eventually!(Path::new(&second_home).exists(), |exists| !exists);
-}
-
-#[test]
-fn what_cannot_be_had_is_warned_of_and_counted() {
-    if rustix::process::geteuid().is_root() && has(Controller::Pids) && has(Controller::Memory) {
-        return skip_here();
-    }
-    let cofferdam = start_with("[sandboxes.own]\npids = 50\n", &[crowd("thread_bomb", OWN)]);
-    let lacking = [("feature", "pids")];
-    assert_eq!(of(&cofferdam, "sandbox_degraded", "thread_bomb", &lacking), 1.0);
-    assert!(cofferdam.stderr().iter().any(|line| line.contains("weaker than asked for")));
-}
-
-fn skip_here() {
-    println!("skipped: this machine has all that can be asked for");
-    let _ = skip;
 }
