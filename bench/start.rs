@@ -1,4 +1,5 @@
-//! What one worker costs: CPU of a whole life (start, load, one call, end), the time to READY, and the memory of a spare.
+//! What one worker costs: CPU of a whole life (start, load, one call, end), the time to READY, and the memory of a spare,
+//! at each level of sandbox.
 //! `cargo bench --bench start [-- STARTS]`
 
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
@@ -7,11 +8,17 @@ use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cofferdam::child::groups::Groups;
+use cofferdam::child::sandbox::confine;
+use cofferdam::config;
+use cofferdam::config::sandbox::Level;
 use cofferdam::ffi::signature::{Return, Signature};
 use cofferdam::ffi::value::Scalar;
+use cofferdam::telemetry::Metrics;
 use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
 use cofferdam::wire::{CallFrame, Confinement, Entry, FromWorker, Hello, Input, ToWorker, VERSION};
 
@@ -20,12 +27,30 @@ const SPARES: usize = 50;
 
 fn main() {
     let starts = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(500);
-    let mut lives: Vec<Life> = (0..starts).map(|_| live(spare())).collect();
+    let levels = Level::ALL.map(|level| (level, confinement(level)));
+    // In turn: a machine's speed changes more in a minute than levels differ.
+    let mut lives: [Vec<Life>; 3] = Default::default();
+    for _ in 0..starts {
+        for ((_, confinement), lives) in levels.iter().zip(&mut lives) {
+            lives.push(live(spare(confinement)));
+        }
+    }
+    println!("starts              {starts} of each level");
+    for ((level, confinement), lives) in levels.iter().zip(&mut lives) {
+        println!("\n{}", level.as_str());
+        tell(starts, lives);
+        let spares: Vec<Spare> = (0..SPARES).map(|_| spare(confinement)).collect();
+        let total: u64 = spares.iter().map(|spare| pss(&spare.child)).sum();
+        println!("memory of a spare   {} KiB PSS", total / SPARES as u64);
+        for spare in spares {
+            live(spare);
+        }
+    }
+}
+
+fn tell(starts: u32, lives: &mut [Life]) {
     let cpu: Duration = lives.iter().map(|life| life.cpu).sum();
     let faults: i64 = lives.iter().map(|life| life.faults).sum();
-    lives.sort_by_key(|life| life.ready);
-    let ready = |part: f64| lives[((starts - 1) as f64 * part) as usize].ready;
-    println!("starts              {starts}");
     println!("cpu of a life       {:?}", cpu / starts);
     let late: i64 = lives.iter().map(|life| life.faults_after_ready).sum();
     println!(
@@ -33,17 +58,29 @@ fn main() {
         faults / i64::from(starts),
         late / i64::from(starts)
     );
-    println!("ready after         p50 {:?} p99 {:?}", ready(0.5), ready(0.99));
+    let place = |part: f64| (f64::from(starts - 1) * part) as usize;
+    lives.sort_by_key(|life| life.ready);
+    println!(
+        "ready after         p50 {:?} p99 {:?}",
+        lives[place(0.5)].ready,
+        lives[place(0.99)].ready
+    );
     lives.sort_by_key(|life| life.answered);
-    let answered = |part: f64| lives[((starts - 1) as f64 * part) as usize].answered;
+    let answered = |part| lives[place(part)].answered;
     println!("answered after      p50 {:?} p99 {:?}", answered(0.5), answered(0.99));
-    let spares: Vec<Spare> = (0..SPARES).map(|_| spare()).collect();
-    let total: u64 = spares.iter().map(|spare| pss(&spare.child)).sum();
-    println!("memory of a spare   {} KiB PSS", total / SPARES as u64);
-    for spare in spares {
-        live(spare);
-    }
 }
+
+/// As the proxy would send it for a function of this level.
+fn confinement(level: Level) -> Confinement {
+    let file = format!(
+        "listen = \"127.0.0.1:0\"\n[functions.f]\nlibrary = \"{LIBRARY}\"\nprototype = \"int main(void)\"\nsandbox = \"{}\"\n",
+        level.as_str()
+    );
+    let config = config::parse(&file, Path::new("bench.toml"), &|_| None).unwrap();
+    confine(&config.functions[0], &Groups::prepare(&[]), &Metrics::new().unwrap()).confinement
+}
+
+const LIBRARY: &str = concat!(env!("COFFERDAM_EXAMPLES"), "/libchatty.so");
 
 /// A worker that waits for its call.
 struct Spare {
@@ -62,7 +99,7 @@ struct Life {
 }
 
 #[allow(clippy::zombie_processes)]
-fn spare() -> Spare {
+fn spare(confinement: &Confinement) -> Spare {
     let begun = Instant::now();
     let (mut control, theirs) = UnixStream::pair().unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_cofferdam-worker"))
@@ -72,7 +109,7 @@ fn spare() -> Spare {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    send(&mut control, &ToWorker::Hello(hello()));
+    send(&mut control, &ToWorker::Hello(hello(confinement)));
     let Some(FromWorker::Ready(_)) = receive(&mut control) else { panic!("not ready") };
     Spare { child, control, ready: begun.elapsed() }
 }
@@ -96,15 +133,15 @@ fn faults(child: &Child) -> i64 {
     after_name.split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
-fn hello() -> Hello {
+fn hello(confinement: &Confinement) -> Hello {
     let signature = Signature { returns: Return::Scalar(Scalar::I32), slots: Vec::new() };
     Hello {
         version: VERSION,
         parent: std::process::id(),
         name: "cof:bench".into(),
-        library: concat!(env!("COFFERDAM_EXAMPLES"), "/libchatty.so").into(),
+        library: LIBRARY.into(),
         entry: Entry::Function { symbol: "main".into(), signature },
-        confinement: Confinement::least(),
+        confinement: confinement.clone(),
     }
 }
 

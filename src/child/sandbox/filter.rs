@@ -44,7 +44,7 @@ fn when(name: &str, when: Condition, verdict: Verdict) -> Option<Rule> {
 }
 
 fn named(groups: &[Group], verdict: Verdict) -> impl Iterator<Item = Rule> {
-    groups.iter().flat_map(|group| group.calls).filter_map(move |name| always(name, verdict))
+    groups.iter().flat_map(Group::calls).filter_map(move |name| always(name, verdict))
 }
 
 /// The sandbox's own words come first: a number's first rule counts.
@@ -93,14 +93,12 @@ fn has_network(sandbox: &Sandbox) -> bool {
 
 /// Refused by what is asked for; `parent` is the proxy.
 fn with_arguments(parent: u32) -> Vec<Rule> {
-    let mut rules: Vec<Option<Rule>> = Vec::new();
-    for name in AIMED {
-        rules.push(when(name, Condition::Equal(0, parent), EPERM));
-        // `kill(2)` also takes whole groups, and -1 for everybody.
-        rules.push(when(name, Condition::Equal(0, parent.wrapping_neg()), EPERM));
-        rules.push(when(name, Condition::Equal(0, u32::MAX), EPERM));
-    }
+    let aimed = |name| when(name, Condition::Equal(0, parent), EPERM);
+    let mut rules: Vec<Option<Rule>> = AIMED.iter().copied().map(aimed).collect();
     rules.extend([
+        // The proxy's whole group, and everybody.
+        when("kill", Condition::Equal(0, parent.wrapping_neg()), EPERM),
+        when("kill", Condition::Equal(0, u32::MAX), EPERM),
         // New namespaces; `clone3` keeps its flags in memory, where no filter can look.
         when("clone", Condition::AnyOf(0, NAMESPACES), EPERM),
         always("clone3", ENOSYS),

@@ -131,6 +131,7 @@ fn intervals(rules: &[Rule], otherwise: Verdict, foreign: Verdict) -> Vec<(u32, 
 
 fn leaf(rules: &[&Rule], otherwise: Verdict) -> Vec<Instruction> {
     let mut code = Vec::new();
+    let mut loaded = None;
     for rule in rules {
         let (place, test, operand) = match rule.when {
             None => {
@@ -140,7 +141,9 @@ fn leaf(rules: &[&Rule], otherwise: Verdict) -> Vec<Instruction> {
             Some(Condition::Equal(place, value)) => (place, BPF_JEQ, value),
             Some(Condition::AnyOf(place, bits)) => (place, BPF_JSET, bits),
         };
-        code.push(load(low_half(place)));
+        if loaded.replace(place) != Some(place) {
+            code.push(load(low_half(place)));
+        }
         code.push(branch(test, operand, 0, 1));
         code.push(end(rule.verdict));
     }
