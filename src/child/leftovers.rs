@@ -1,5 +1,6 @@
 //! What a call leaves behind ends with it, also what has left its process group: a thread kills what is in the worker's control
-//! groups, and orphans, which come to this process. Each worker has a mark in its environment, by which they are known.
+//! groups, and orphans, which come to this process. They are known by the mark in each worker's environment; one without it, by
+//! having more system call filters than this process, which nothing takes off. Whoever has neither is a stranger.
 
 use std::collections::HashSet;
 use std::io;
@@ -99,8 +100,8 @@ impl Sweeper {
     /// The program ends: so does all that calls left, and the folders of its groups go.
     pub fn finish(&self) {
         let children = self.0.children.iter().flat_map(Children::now);
-        let known = self.0.known();
-        children.filter(|pid| !known.children.contains(pid)).for_each(orphans::kill);
+        let is_left = |pid: &u32| matches!(self.0.whose(*pid), Whose::Workers | Whose::Nobodys);
+        children.filter(is_left).for_each(orphans::kill);
         self.0.groups.clear();
     }
 
@@ -194,32 +195,56 @@ impl Shared {
         });
     }
 
-    /// Ends the orphans that no live worker may have left; how many were still there. Those of one that was killed come
-    /// in its place: seen at the next look.
+    /// Ends the orphans that no live worker may have left: how many there were. Those of one that was killed come in its
+    /// place: seen at the next look.
     fn end_orphans(&self, left: &mut [Gone]) -> usize {
         let Some(children) = &self.children else { return 0 };
         let mut ended = 0;
         for pid in children.now() {
-            let known = self.known();
-            let is_known = known.children.contains(&pid)
-                || mark_of(pid).is_some_and(|mark| known.marks.contains(&mark));
-            drop(known);
-            if is_known {
+            let whose = self.whose(pid);
+            if whose == Whose::Known {
+                continue;
+            }
+            let is_running = matches!(reap(pid), Ok(None));
+            if is_running && whose != Whose::Nobodys {
                 continue;
             }
             ended += 1;
-            if !matches!(reap(pid), Ok(None)) {
-                continue;
-            }
-            orphans::kill(pid);
-            // Whose it was is not known for sure: the worker that was last to go.
-            let is_new = left.iter().all(|gone| !gone.killed.contains(&pid));
-            if let Some(gone) = left.last_mut().filter(|_| is_new) {
-                count(&mut gone.killed, &gone.counter, pid);
+            if is_running {
+                orphans::kill(pid);
+                // Whose it was is not known for sure: the worker that was last to go.
+                let is_new = left.iter().all(|gone| !gone.killed.contains(&pid));
+                if let Some(gone) = left.last_mut().filter(|_| is_new) {
+                    count(&mut gone.killed, &gone.counter, pid);
+                }
             }
         }
         ended
     }
+
+    fn whose(&self, pid: u32) -> Whose {
+        let known = self.known();
+        match mark_of(pid) {
+            _ if known.children.contains(&pid) => Whose::Known,
+            Some(mark) if known.marks.contains(&mark) => Whose::Workers,
+            Some(_) => Whose::Nobodys,
+            None if procfs::filters(pid) > procfs::filters(std::process::id()) => Whose::Nobodys,
+            None => Whose::Strangers,
+        }
+    }
+}
+
+/// Who a child of this process belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// It was started here and is waited for elsewhere.
+    Known,
+    /// A worker that lives left it.
+    Workers,
+    /// Its worker is gone.
+    Nobodys,
+    /// No worker ever had it.
+    Strangers,
 }
 
 fn count(killed: &mut HashSet<u32>, counter: &IntCounter, pid: u32) {

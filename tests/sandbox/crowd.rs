@@ -1,6 +1,7 @@
 //! Memory, crowds of processes, and what calls leave behind: limited by control groups, and gone with the call.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cofferdam::child::groups::{Controller, place};
 
@@ -46,6 +47,36 @@ fn a_daemon_is_gone_with_its_call_and_does_not_delay_it() {
     calm.returns(&cofferdam);
     eventually!(of(&cofferdam, "worker_leftovers_total", "daemonises", &[]), |n| *n == 2.0);
     assert_eq!(calls(&cofferdam, "daemonises", "ok"), 1.0);
+}
+
+#[test]
+fn a_daemon_that_hides_its_mark_is_gone_too() {
+    let cofferdam = start(&[crowd("daemonises_in_disguise", "")]);
+    let calm = Calm::of(&cofferdam);
+    let answer = cofferdam.get("/daemonises_in_disguise");
+    let daemon = u32::try_from(json(&answer).as_u64().unwrap()).unwrap();
+    eventually!(Process::of(daemon), Option::is_none);
+    calm.returns(&cofferdam);
+}
+
+#[test]
+fn a_child_that_was_there_before_the_proxy_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("entry");
+    let program = env!("CARGO_BIN_EXE_cofferdam");
+    std::fs::write(&script, format!("#!/bin/sh\nsleep 60 &\nexec {program} \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let file = format!("[defaults]\nspares = \"off\"\n\n{}", crowd("daemonises", ""));
+    let mut cofferdam = Cofferdam::builder().config(&file).program(&script).start();
+    let sleeper = cofferdam.workers().into_iter().find(|child| child.name == "sleep").unwrap();
+    let answer = cofferdam.get("/daemonises");
+    let daemon = u32::try_from(json(&answer).as_u64().unwrap()).unwrap();
+    eventually!(Process::of(daemon), Option::is_none);
+    assert!(sleeper.is_alive());
+    cofferdam.signal(rustix::process::Signal::TERM);
+    assert!(cofferdam.wait(Duration::from_secs(10)).success());
+    assert!(sleeper.is_alive());
+    sleeper.signal(rustix::process::Signal::KILL);
 }
 
 #[test]
