@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cofferdam::ffi::callee::Callee;
 use cofferdam::ffi::signature::{Return, Signature};
 use cofferdam::ffi::value::Scalar;
 use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
@@ -103,7 +104,7 @@ fn hello() -> Hello {
         parent: std::process::id(),
         name: "cof:bench".into(),
         library: concat!(env!("COFFERDAM_EXAMPLES"), "/libchatty.so").into(),
-        entry: Entry::Function { symbol: "main".into(), signature },
+        entry: Entry::Function(Box::new(Callee::plain("main", signature))),
     }
 }
 

@@ -166,11 +166,22 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// A prototype: never a panic, and each error can be shown.
+/// A prototype: never a panic, each error can be shown, and what is read is read again from its own spelling.
 pub fn prototype(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    if let Err(problem) = cofferdam::ffi::prototype::parse(text) {
-        assert!(!problem.to_string().is_empty());
+    match cofferdam::ffi::prototype::parse(text) {
+        Err(problem) => {
+            assert!(!problem.to_string().is_empty() && text.get(problem.span).is_some())
+        }
+        Ok(read) => {
+            let shown = read.to_string();
+            let again = cofferdam::ffi::prototype::parse(&shown).unwrap();
+            assert_eq!((again.returns, again.to_string()), (read.returns, shown));
+            for (one, other) in read.parameters.iter().zip(&again.parameters) {
+                assert!(text.get(one.span.clone()).is_some_and(|text| text.ends_with(&one.name)));
+                assert_eq!((one.ctype, &one.name), (other.ctype, &other.name));
+            }
+        }
     }
 }
 

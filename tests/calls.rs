@@ -16,3 +16,5 @@ mod queue;
 mod results;
 mod slots;
 mod spares;
+mod success;
+mod types;

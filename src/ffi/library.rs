@@ -21,6 +21,19 @@ pub struct Library {
 #[derive(Clone, Copy, Debug)]
 pub struct Function(pub(super) *const c_void);
 
+impl Function {
+    /// Calls `SYMBOL(pointer)` and drops what it returns.
+    ///
+    /// # Safety
+    /// The function must take one pointer, and this one.
+    pub(super) unsafe fn call_with(self, pointer: *mut c_void) {
+        // SAFETY: the type is the caller's promise; a result comes in a register, where it is left.
+        let function =
+            unsafe { std::mem::transmute::<*const c_void, extern "C" fn(*mut c_void)>(self.0) };
+        function(pointer);
+    }
+}
+
 /// Why a library or a symbol is not to be had.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LibraryError {

@@ -21,8 +21,6 @@ const fn later(
     Later { section, key, what, instead }
 }
 
-const ARGUMENT: &str = "functions.NAME.arguments.PARAMETER";
-
 /// Keys.
 pub(crate) const LATER: &[Later] = &[
     later(
@@ -50,25 +48,6 @@ pub(crate) const LATER: &[Later] = &[
         "sandboxes",
         "remove it: a worker has its own process group, no descriptors and no core file",
     ),
-    later(
-        "functions.NAME.failure",
-        "message",
-        "messages of failures",
-        "remove it: failure = { status = 422 }",
-    ),
-    later(
-        ARGUMENT,
-        "json",
-        "arguments from a JSON body",
-        "take the \"body\" as a string, or the value from { query = \"…\" }",
-    ),
-    later(
-        ARGUMENT,
-        "form",
-        "arguments from a form",
-        "take the value from { query = \"…\" }, or write a `handler`",
-    ),
-    later(ARGUMENT, "cookie", "arguments from cookies", "take { header = \"cookie\" } as a string"),
 ];
 
 /// Values that are one of a few words; `section` is the key.
