@@ -4,6 +4,7 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 
+use cofferdam::app::elf::{Elf, compare, dwarf};
 use cofferdam::config::Environment;
 use cofferdam::server::gate::chunks::Chunks;
 use cofferdam::server::gate::head::Limits;
@@ -182,6 +183,25 @@ pub fn prototype(data: &[u8]) {
                 assert_eq!((one.ctype, &one.name), (other.ctype, &other.name));
             }
         }
+    }
+}
+
+/// A shared library: never a panic; what it declares can be shown, and compared with a prototype.
+pub fn elf(data: &[u8]) {
+    let Ok(elf) = Elf::parse(data) else { return };
+    assert!(elf.functions().is_sorted());
+    let Ok(declared) = dwarf::declarations(&elf, |_| true) else { return };
+    let prototype = "enum e f(struct s *a, const char *b, uint8_t *c, double d, long *e, void *f)";
+    let prototype = cofferdam::ffi::prototype::parse(prototype).unwrap();
+    for (name, declaration) in &declared {
+        let types = declaration.parameters.iter().map(|(_, found)| found);
+        for text in
+            types.chain([&declaration.returns]).map(ToString::to_string).chain([name.clone()])
+        {
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+        let all = compare::differences(&prototype, declaration);
+        assert!(all.len() <= prototype.parameters.len() + 3);
     }
 }
 

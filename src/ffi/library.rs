@@ -159,6 +159,7 @@ fn mend(head: Option<&[u8]>, own: Option<&[u8]>, reason: &str) -> &'static str {
         Some(head) if !head.starts_with(b"\x7fELF") => {
             "it is not an ELF file: build it with `cc -shared -fPIC`"
         }
+        Some(_) if reason.contains("file too short") => "it is cut short: copy or build it anew",
         Some(head) if own.is_some_and(|own| machine(own) != machine(head)) => {
             "it is built for another machine: build it for this one"
         }
@@ -201,6 +202,7 @@ mod tests {
         let cases = [
             (elf(2, 62), "", "`ldd`"),
             (elf(2, 62), "x: undefined symbol: y", "link it"),
+            (elf(2, 62), "file too short", "cut short"),
             (elf(1, 62), "", "another machine"),
             (elf(2, 183), "", "another machine"),
             (b"\x7fELF".to_vec(), "", "another machine"),
