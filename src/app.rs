@@ -8,6 +8,7 @@ pub mod demo;
 pub mod elf;
 pub mod explain;
 pub mod handover;
+pub mod init;
 pub mod libraries;
 pub mod logging;
 pub mod notify;

@@ -17,4 +17,5 @@ mod results;
 mod slots;
 mod spares;
 mod success;
+mod swapped;
 mod types;

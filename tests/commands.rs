@@ -3,4 +3,5 @@
 mod call;
 mod check;
 mod explain;
+mod init;
 mod usage;

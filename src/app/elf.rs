@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use object::{
     Architecture, CompressionFormat, FileFlags, Object, ObjectKind, ObjectSection, ObjectSymbol,
-    SymbolKind,
+    SymbolFlags, SymbolKind,
 };
 
 /// The largest file that is read, in bytes.
@@ -102,7 +102,9 @@ impl<'a> Elf<'a> {
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
         let exported = self.file.dynamic_symbols().filter(|symbol| {
-            symbol.is_definition() && symbol.is_global() && symbol.kind() == SymbolKind::Text
+            symbol.is_global()
+                && (symbol.is_definition() && symbol.kind() == SymbolKind::Text
+                    || !symbol.is_undefined() && is_chosen_late(symbol.flags()))
         });
         let names = exported.take(MOST_FUNCTIONS).filter_map(|symbol| symbol.name().ok());
         let mut names: Vec<String> = names.map(str::to_owned).collect();
@@ -124,6 +126,12 @@ impl<'a> Elf<'a> {
         let range = section.and_then(|section| section.compressed_file_range().ok());
         range.is_some_and(|range| range.format != CompressionFormat::None)
     }
+}
+
+/// A function of which the loader chooses one version (STT_GNU_IFUNC).
+fn is_chosen_late<S, E>(flags: SymbolFlags<S, E>) -> bool {
+    const IFUNC: u8 = 10;
+    matches!(flags, SymbolFlags::Elf { st_info, .. } if st_info.0 & 0xf == IFUNC)
 }
 
 /// As Rust names it.

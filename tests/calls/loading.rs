@@ -1,13 +1,14 @@
 //! Libraries that cannot be loaded: `check` and `run` refuse them; one that breaks later costs its calls, and no storm of
 //! starts follows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use super::ground::{
     Calm, beside_a_neighbour, calls, function, function_of, logged, of, problem, start, starts,
 };
+use super::swapped::Swapped;
 use crate::support::clib::library;
 use crate::support::load::at_once;
 use crate::support::{Cofferdam, http};
@@ -125,38 +126,6 @@ fn run_refuses_what_check_refuses() {
         assert!(lines.any(|line| line.contains(why)), "{name}: {told}");
     }
     assert!(!told.contains("`fine`"), "{told}");
-}
-
-/// A library that is another one by the time that it is called.
-struct Swapped {
-    folder: tempfile::TempDir,
-}
-
-impl Swapped {
-    /// Begins as the fixture `mild`, which has all that the broken ones should have.
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(library("mild"), folder.path().join("lib.so")).unwrap();
-        Self { folder }
-    }
-
-    fn function(&self, name: &str, keys: &str, route: &str) -> String {
-        function_of(name, &self.path(), keys, route)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("lib.so")
-    }
-
-    fn becomes(&self, fixture: &str) {
-        let fresh = self.folder.path().join("fresh.so");
-        std::fs::copy(library(fixture), &fresh).unwrap();
-        std::fs::rename(fresh, self.path()).unwrap();
-    }
-
-    fn goes(&self) {
-        std::fs::remove_file(self.path()).unwrap();
-    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn the_library_s_words_are_told() {
     };
     let cofferdam = start(&[
         fail("symbol", &failure("describe")),
-        fail("declared", &failure("const char *describe(long code)")),
+        fail("declared", &failure("const char *describe(int32_t code)")),
         fail("last", &failure("const char *last_words(void)")),
         fail("libc", &format!("{}\n", failure("strerror"))),
     ]);

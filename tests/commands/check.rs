@@ -87,7 +87,7 @@ fn a_constructor_that_hangs_is_given_up() {
 }
 
 /// `library` built anew from a fixture, with these words to the compiler; `None` where it cannot.
-fn built(fixture: &str, words: &[&str]) -> Option<Vec<u8>> {
+pub fn built(fixture: &str, words: &[&str]) -> Option<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("lib.so");
