@@ -50,6 +50,18 @@ fn each_bad_library_is_named_with_its_reason() {
         ("abi", path("old_abi"), "handler = \"handler\"", "built for version 99 of cofferdam.h"),
         ("init", path("handlers"), "handler = \"bad_init\"", "bad_init_init returned 7"),
         ("dies", path("crash_constructor"), int_main, "crashed with SIGABRT"),
+        (
+            "crashing",
+            path("segv"),
+            "prototype = \"int main(void)\"\ninit = \"int main(void)\"",
+            "crashed with SIGSEGV",
+        ),
+        (
+            "exiting",
+            path("exit3"),
+            "prototype = \"int main(void)\"\ninit = \"int main(void)\"",
+            "exited with status 3",
+        ),
         ("short", "./short.so".to_owned(), int_main, "file too short; it is cut short"),
         ("folder", "/usr".to_owned(), int_main, "cannot read file data: Is a directory"),
     ];
@@ -100,6 +112,24 @@ pub fn built(fixture: &str, words: &[&str]) -> Option<Vec<u8>> {
         .output()
         .unwrap();
     output.status.success().then(|| std::fs::read(library).unwrap())
+}
+
+#[test]
+fn a_library_whose_own_libraries_are_missing_is_refused() {
+    let needed = tempfile::tempdir().unwrap();
+    let dependency = needed.path().join("libdependency.so");
+    std::fs::write(&dependency, built("mild", &[]).unwrap()).unwrap();
+    let folder = needed.path().to_str().unwrap();
+    let words = ["-L", folder, "-Wl,--no-as-needed", "-ldependency"];
+    let bytes = built("typed", &words).unwrap();
+    let file = with_functions(&[("find", "./lib.so", FIND)]).with("lib.so", &bytes);
+    let ended = file.run("check", &[]);
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("libdependency.so: cannot open shared object file"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("`ldd` on it shows which library it needs is missing"),
+        "{ended:?}"
+    );
 }
 
 const FIND: &str = "prototype = \"const char *find(const char *name, int with)\"\n\
