@@ -164,3 +164,19 @@ fn what_is_no_library_is_refused() {
         assert!(ended.stderr.starts_with(&format!("{path}: {why}")), "{ended:?}");
     }
 }
+
+#[test]
+fn a_library_of_rust_is_read_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, library) = (folder.path().join("lib.rs"), folder.path().join("librs.so"));
+    let text = "#[no_mangle]\npub extern \"C\" fn add(a: u64, b: i16) -> f64 { a as f64 + f64::from(b) }\n";
+    std::fs::write(&source, text).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let words = ["--crate-type", "cdylib", "-g", "-o"];
+    let built = std::process::Command::new(rustc).args(words).args([&library, &source]).output();
+    if !built.is_ok_and(|built| built.status.success()) {
+        return crate::support::skip("no rustc that makes a cdylib");
+    }
+    let text = of(library.to_str().unwrap());
+    assert!(section(&text, "add").contains("\"double add(uint64_t a, int16_t b)\""), "{text}");
+}

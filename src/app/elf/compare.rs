@@ -63,13 +63,13 @@ fn points_alike(to: Pointee, written: &str, target: &Type) -> bool {
             *kind != Kind::Bool
         }
         (Pointee::Scalar(scalar), found) => scalar_fits(scalar, written, found),
-        (Pointee::Opaque, Type::Record(_)) => is_named(written, target),
+        (Pointee::Opaque, _) => is_named(written, target),
         (Pointee::Pointer, Type::Pointer(_)) => true,
         _ => false,
     }
 }
 
-/// Whether the struct goes by the name that was written, with or without its tag.
+/// Whether the type goes by the name that was written, with or without its tag.
 fn is_named(written: &str, target: &Type) -> bool {
     fn last(name: &str) -> &str {
         name.trim_end_matches(['*', ' ']).rsplit(' ').next().unwrap_or_default()

@@ -123,15 +123,16 @@ impl<'d, 'a> Reader<'d, 'a> {
         {
             return None;
         }
-        // One of C++ has another symbol.
-        if entry.attr_value(dw::DW_AT_linkage_name).is_some() {
-            return None;
-        }
-        self.name(unit, entry)
+        // C++ has another symbol, Rust says the same one twice.
+        let symbol = entry.attr_value(dw::DW_AT_linkage_name);
+        symbol.map_or_else(|| self.name(unit, entry), |symbol| self.text(unit, symbol))
     }
 
     fn name(&self, unit: &Unit<Slice<'a>>, entry: &Entry<'a>) -> Option<String> {
-        let value = entry.attr_value(dw::DW_AT_name)?;
+        self.text(unit, entry.attr_value(dw::DW_AT_name)?)
+    }
+
+    fn text(&self, unit: &Unit<Slice<'a>>, value: AttributeValue<Slice<'a>>) -> Option<String> {
         let text = self.dwarf.attr_string(unit, value).ok()?;
         let text = text.slice().get(..LONGEST_NAME).unwrap_or(text.slice());
         // It may go to a terminal, or into a file.

@@ -1,6 +1,6 @@
 //! A type of the debug information as a prototype may say it.
 
-use crate::app::elf::types::Type;
+use crate::app::elf::types::{Kind, Type};
 use crate::ffi::prototype;
 
 /// The words, or why there are none.
@@ -10,6 +10,9 @@ pub(super) fn spelling(found: &Type) -> Result<String, &'static str> {
         Type::Enum { name, bytes: 4 } if is_known(name) => Ok(name.clone()),
         Type::Enum { bytes: 4, .. } => Ok("int".into()),
         Type::Number { name, .. } if is_known(name) => Ok(name.clone()),
+        Type::Number { bytes, kind, .. } => {
+            by_size(*bytes, *kind).map(str::to_owned).ok_or(UNSAYABLE)
+        }
         Type::Named(name, inner) => named(name, inner),
         Type::Const(inner) => match **inner {
             Type::Pointer(_) => spelling(inner),
@@ -18,10 +21,28 @@ pub(super) fn spelling(found: &Type) -> Result<String, &'static str> {
         Type::Pointer(inner) => pointer(inner),
         Type::Record(_) => Err("takes or returns a struct by value"),
         Type::Function => Err("has a callback"),
-        Type::Enum { .. } | Type::Number { .. } | Type::Unknown => {
-            Err("has a type that a prototype cannot say")
-        }
+        Type::Enum { .. } | Type::Unknown => Err(UNSAYABLE),
     }
+}
+
+const UNSAYABLE: &str = "has a type that a prototype cannot say";
+
+/// A number of another language.
+fn by_size(bytes: u64, kind: Kind) -> Option<&'static str> {
+    Some(match (kind, bytes) {
+        (Kind::Bool, 1) => "bool",
+        (Kind::Signed, 1) => "int8_t",
+        (Kind::Signed, 2) => "int16_t",
+        (Kind::Signed, 4) => "int32_t",
+        (Kind::Signed, 8) => "int64_t",
+        (Kind::Unsigned, 1) => "uint8_t",
+        (Kind::Unsigned, 2) => "uint16_t",
+        (Kind::Unsigned, 4) => "uint32_t",
+        (Kind::Unsigned, 8) => "uint64_t",
+        (Kind::Float, 4) => "float",
+        (Kind::Float, 8) => "double",
+        _ => return None,
+    })
 }
 
 fn pointer(target: &Type) -> Result<String, &'static str> {
