@@ -143,8 +143,8 @@ fn arguments_come_from_json_forms_and_cookies() {
 #[test]
 fn a_body_that_does_not_fit_names_the_argument_and_costs_no_worker() {
     let cofferdam = start(&of_bodies());
-    let spares = || of(&cofferdam, "workers", "json", &[("state", "spare")]);
-    eventually!(spares(), |n| *n == 1.0);
+    let spares = || cofferdam.metric("cofferdam_workers", &[("state", "spare")]);
+    eventually!(spares(), |n| *n == 5.0);
     let calm = Calm::of(&cofferdam);
     for (path, headers, body, argument, problem_is) in [
         ("/json", &[][..], "{\"codes\": [1", "with", "the body is not JSON: EOF"),
