@@ -16,6 +16,7 @@ use cofferdam::child::groups::Groups;
 use cofferdam::child::sandbox::confine;
 use cofferdam::config;
 use cofferdam::config::sandbox::Level;
+use cofferdam::ffi::callee::Callee;
 use cofferdam::ffi::signature::{Return, Signature};
 use cofferdam::ffi::value::Scalar;
 use cofferdam::telemetry::Metrics;
@@ -140,7 +141,7 @@ fn hello(confinement: &Confinement) -> Hello {
         parent: std::process::id(),
         name: "cof:bench".into(),
         library: LIBRARY.into(),
-        entry: Entry::Function { symbol: "main".into(), signature },
+        entry: Entry::Function(Box::new(Callee::plain("main", signature))),
         confinement: confinement.clone(),
     }
 }

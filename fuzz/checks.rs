@@ -4,6 +4,7 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 
+use cofferdam::app::elf::{Elf, compare, dwarf};
 use cofferdam::config::Environment;
 use cofferdam::server::gate::chunks::Chunks;
 use cofferdam::server::gate::head::Limits;
@@ -166,11 +167,41 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// A prototype: never a panic, and each error can be shown.
+/// A prototype: never a panic, each error can be shown, and what is read is read again from its own spelling.
 pub fn prototype(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    if let Err(problem) = cofferdam::ffi::prototype::parse(text) {
-        assert!(!problem.to_string().is_empty());
+    match cofferdam::ffi::prototype::parse(text) {
+        Err(problem) => {
+            assert!(!problem.to_string().is_empty() && text.get(problem.span).is_some())
+        }
+        Ok(read) => {
+            let shown = read.to_string();
+            let again = cofferdam::ffi::prototype::parse(&shown).unwrap();
+            assert_eq!((again.returns, again.to_string()), (read.returns, shown));
+            for (one, other) in read.parameters.iter().zip(&again.parameters) {
+                assert!(text.get(one.span.clone()).is_some_and(|text| text.ends_with(&one.name)));
+                assert_eq!((one.ctype, &one.name), (other.ctype, &other.name));
+            }
+        }
+    }
+}
+
+/// A shared library: never a panic; what it declares can be shown, and compared with a prototype.
+pub fn elf(data: &[u8]) {
+    let Ok(elf) = Elf::parse(data) else { return };
+    assert!(elf.functions().is_sorted());
+    let Ok(declared) = dwarf::declarations(&elf, |_| true) else { return };
+    let prototype = "enum e f(struct s *a, const char *b, uint8_t *c, double d, long *e, void *f)";
+    let prototype = cofferdam::ffi::prototype::parse(prototype).unwrap();
+    for (name, declaration) in &declared {
+        let types = declaration.parameters.iter().map(|(_, found)| found);
+        for text in
+            types.chain([&declaration.returns]).map(ToString::to_string).chain([name.clone()])
+        {
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+        let all = compare::differences(&prototype, declaration);
+        assert!(all.len() <= prototype.parameters.len() + 3);
     }
 }
 

@@ -73,10 +73,7 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
 fn hello(function: &Function, confinement: wire::Confinement) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
     let entry = match &function.entry {
-        Entry::Function(bound) => wire::Entry::Function {
-            symbol: bound.symbol.clone(),
-            signature: bound.signature.clone(),
-        },
+        Entry::Function(bound) => wire::Entry::Function(Box::new(bound.callee.clone())),
         Entry::Handler { symbol } => wire::Entry::Handler { symbol: symbol.clone() },
     };
     let hello = wire::Hello {
@@ -94,6 +91,7 @@ fn hello(function: &Function, confinement: wire::Confinement) -> Vec<u8> {
 
 /// The largest frame that an honest worker sends: what its signature can return, and some room for the rest.
 fn reply_cap(function: &Function) -> usize {
+    use crate::ffi::callee::MAX_PRINTED;
     use crate::ffi::signature::{Return, Slot};
     const ROOM: u64 = 256 * 1024;
     const TEXT: u64 = 1024 * 1024;
@@ -102,7 +100,9 @@ fn reply_cap(function: &Function) -> usize {
         Slot::Buffer { capacity } => *capacity,
         _ => 0,
     };
-    let buffers: u64 = bound.signature.slots.iter().map(capacity).sum();
-    let text = if bound.signature.returns == Return::Text { TEXT } else { 0 };
-    usize::try_from(ROOM + text + buffers).unwrap_or(usize::MAX)
+    let signature = &bound.callee.signature;
+    let buffers: u64 = signature.slots.iter().map(capacity).sum();
+    let text = if signature.returns == Return::Text { TEXT } else { 0 };
+    let printed = if bound.callee.prints { MAX_PRINTED as u64 } else { 0 };
+    usize::try_from(ROOM + text + buffers + printed).unwrap_or(usize::MAX)
 }

@@ -27,6 +27,7 @@ pub mod problem;
 pub mod proxy;
 pub mod redirect;
 pub mod respond;
+pub mod returned;
 pub mod target;
 pub mod upgrade;
 pub mod upstream;

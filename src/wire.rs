@@ -4,14 +4,13 @@
 pub mod codec;
 pub mod confinement;
 
-use crate::ffi::signature::Signature;
-use crate::ffi::value::Value;
+use crate::ffi::callee::{Callee, Returned};
 
 pub use crate::ffi::request::{Input, Request};
 pub use confinement::{Confinement, Group};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of data in one [`FromWorker::Chunk`], at most.
 pub const MAX_CHUNK: usize = 64 * 1024;
@@ -49,12 +48,7 @@ pub struct Hello {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// A plain C function.
-    Function {
-        /// Its symbol.
-        symbol: String,
-        /// How it is called.
-        signature: Signature,
-    },
+    Function(Box<Callee>),
     /// A handler of `cofferdam.h`: `int SYMBOL(cof_request *, cof_response *)`.
     Handler {
         /// Its symbol.
@@ -89,10 +83,8 @@ pub enum FromWorker {
     Returned {
         /// Of the call.
         id: u64,
-        /// The return value.
-        returned: Value,
-        /// One value for each output slot, in slot order.
-        outputs: Vec<Value>,
+        /// What it gave back.
+        returned: Returned,
         /// What it took.
         spent: Spent,
     },

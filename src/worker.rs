@@ -7,6 +7,7 @@ mod control;
 mod exchange;
 mod load;
 mod meter;
+mod printing;
 
 use crate::sys::{identity, stdio};
 use crate::wire::codec::{decode_to_worker, hello_version};

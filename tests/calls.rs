@@ -16,3 +16,6 @@ mod queue;
 mod results;
 mod slots;
 mod spares;
+mod success;
+mod swapped;
+mod types;

@@ -3,7 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use cofferdam::ffi::callee::{Callee, Given, Message, Opening, Returned};
 use cofferdam::ffi::signature::{Return, Signature, Slot};
+use cofferdam::ffi::success::Success;
 use cofferdam::ffi::value::{Scalar, Value};
 use cofferdam::wire::codec::{
     decode_from_worker, decode_to_worker, encode_from_worker, encode_to_worker,
@@ -55,10 +57,12 @@ fn from_worker() -> Vec<FromWorker> {
     let pair = (b"content-type".to_vec(), b"text/plain".to_vec());
     let outputs =
         vec![Value::Bytes(vec![7; 40]), Value::Float(0.5), Value::Void, Value::Bool(true)];
+    let message = Some(b"no room".to_vec());
+    let returned = Returned { value: Value::Int(-1), outputs, errno: 28, message };
     vec![
         FromWorker::Ready(Ready::default()),
         FromWorker::Failed { phase: Phase::Load, message: "no such symbol".into() },
-        FromWorker::Returned { id: 7, returned: Value::Int(-1), outputs, spent: Spent::default() },
+        FromWorker::Returned { id: 7, returned, spent: Spent::default() },
         FromWorker::Head { id: 7, status: 200, headers: vec![pair; 3] },
         FromWorker::Chunk { id: 7, data: vec![9; 100] },
         FromWorker::End { id: 7, code: -2, spent: Spent::default() },
@@ -69,7 +73,19 @@ fn from_worker() -> Vec<FromWorker> {
 fn to_worker() -> Vec<ToWorker> {
     let slots = vec![Slot::Bytes, Slot::Length { of: 0, scalar: Scalar::U64 }, Slot::Text];
     let signature = Signature { returns: Return::Text, slots };
-    let entry = Entry::Function { symbol: "resize".into(), signature };
+    let entry = Entry::Function(Box::new(Callee {
+        opening: Some(Opening {
+            symbol: "open".into(),
+            signature: signature.clone(),
+            values: vec![Value::Bytes(b"path".to_vec())],
+            exit: Some("close".into()),
+        }),
+        free: Some("free".into()),
+        success: Success::parse("!= null or errno == 0", &[]).ok(),
+        message: Some(Message { symbol: "why".into(), given: Given::Errno(Scalar::I32) }),
+        prints: true,
+        ..Callee::plain("resize", signature)
+    }));
     let params = vec![("id".into(), "7".into())];
     let request = Request { path: "/a".into(), params, body: vec![1; 50], ..Request::default() };
     vec![

@@ -4,4 +4,5 @@ mod call;
 mod check;
 mod doctor;
 mod explain;
+mod init;
 mod usage;

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use cofferdam::ffi::callee::Callee;
 use cofferdam::ffi::signature::{Return, Signature, Slot};
 use cofferdam::ffi::value::{Scalar, Value};
 use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
@@ -106,8 +107,8 @@ impl Worker {
     fn run(&mut self, values: &[Value]) -> Done {
         self.call(Input::Values(values.to_vec()));
         match self.receive() {
-            Some(FromWorker::Returned { id: 7, returned, outputs, spent }) => {
-                Done { returned, outputs, spent }
+            Some(FromWorker::Returned { id: 7, returned, spent }) => {
+                Done { returned: returned.value, outputs: returned.outputs, spent }
             }
             other => panic!("not returned: {other:?}"),
         }
@@ -141,10 +142,8 @@ fn hello(path: &Path, entry: Entry) -> Hello {
 }
 
 fn function(symbol: &str, returns: Return, slots: &[Slot]) -> Entry {
-    Entry::Function {
-        symbol: symbol.into(),
-        signature: Signature { returns, slots: slots.to_vec() },
-    }
+    let signature = Signature { returns, slots: slots.to_vec() };
+    Entry::Function(Box::new(Callee::plain(symbol, signature)))
 }
 
 fn int_main() -> Entry {

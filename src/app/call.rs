@@ -10,6 +10,7 @@ use crate::call::{Accounting, Answer, AnswerBody, Call, Outcome, RequestId};
 use crate::config::Function;
 use crate::config::function::{Bound, Entry, Source};
 use crate::executor::{self, Resources};
+use crate::ffi::callee::Returned;
 use crate::ffi::request::{Input, Request};
 use crate::ffi::value::Value;
 use crate::handler::arguments::convert;
@@ -62,8 +63,8 @@ async fn run(
 
 async fn show(function: &Function, outcome: Outcome) -> Result<(), AppError> {
     match outcome.map_err(AppError::runtime)? {
-        Answer::Returned { value, outputs, accounting } => {
-            print_values(function, &value, &outputs).map_err(AppError::runtime)?;
+        Answer::Returned { returned, accounting } => {
+            print_values(function, &returned).map_err(AppError::runtime)?;
             print_accounting(&accounting).map_err(AppError::runtime)
         }
         Answer::Code { code, accounting } => {
@@ -74,14 +75,21 @@ async fn show(function: &Function, outcome: Outcome) -> Result<(), AppError> {
     }
 }
 
-fn print_values(function: &Function, value: &Value, outputs: &[Value]) -> io::Result<()> {
+fn print_values(function: &Function, returned: &Returned) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "returned   {}", value.to_json())?;
+    writeln!(out, "returned   {}", returned.value.to_json())?;
     if let Entry::Function(bound) = &function.entry {
-        for (name, output) in bound.outputs.iter().zip(outputs) {
+        for (name, output) in bound.outputs.iter().zip(&returned.outputs) {
             writeln!(out, "{name:10} {}", output.to_json())?;
         }
-        writeln!(out, "success    {}", bound.is_success(value))?;
+        if returned.errno != 0 {
+            let errno = io::Error::from_raw_os_error(returned.errno);
+            writeln!(out, "errno      {errno}")?;
+        }
+        writeln!(out, "success    {}", bound.callee.is_success(returned))?;
+        if let Some(message) = &returned.message {
+            writeln!(out, "message    {}", Value::Bytes(message.clone()).to_json())?;
+        }
     }
     Ok(())
 }
@@ -149,7 +157,12 @@ fn values(bound: &Bound, mut given: Vec<(&str, Vec<u8>)>) -> Result<Vec<Value>, 
         let name = &input.parameter;
         values.push(match (found, &input.source, &input.default) {
             (Some(bytes), ..) => {
-                convert(bytes, input.target).map_err(|problem| format!("{name}: {problem}"))?
+                let value = convert(bytes.into(), input.target);
+                let value = value.and_then(|value| input.bounds.hold(&value).map(|()| value));
+                value.map_err(|problem| format!("{name}: {problem}"))?
+            }
+            (None, Source::RequestId, _) => {
+                Value::Bytes(RequestId::next().to_string().into_bytes())
             }
             (None, Source::Constant(value), _) | (None, _, Some(value)) => value.clone(),
             (None, _, None) => return Err(format!("`{name}` is missing: add {name}=VALUE")),

@@ -4,13 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::AppError;
 use crate::app::certificates::Certificates;
 use crate::app::run::{control_runtime, load, resources};
-use crate::child::Priority;
-use crate::child::start::start;
-use crate::config::{Action, Config, Function, Route, Upstream};
-use crate::executor::{Resources, spec};
+use crate::app::{AppError, libraries};
+use crate::config::{Action, Config, Route, Upstream};
 use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
 
@@ -28,7 +25,10 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
         Err(broken) => problems.push(broken.to_string()),
     }
     if !config.functions.is_empty() {
-        problems.extend(library_problems(&config, metrics, worker)?);
+        let resources = resources(&config, metrics, worker)?;
+        let found = control_runtime()?.block_on(libraries::verify(&config, &resources));
+        found.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        problems.extend(found.problems);
     }
     if !problems.is_empty() {
         return Err(AppError::Config(problems.join("\n")));
@@ -58,25 +58,4 @@ fn tls_problems(config: &Config) -> Vec<String> {
         made.err().map(|problem| problem.to_string())
     };
     config.upstreams.iter().filter_map(problem).collect()
-}
-
-fn library_problems(
-    config: &Config,
-    metrics: Metrics,
-    worker: Option<&Path>,
-) -> Result<Vec<String>, AppError> {
-    let resources = resources(config, metrics, worker)?;
-    Ok(control_runtime()?.block_on(async {
-        let mut problems = Vec::new();
-        for function in &config.functions {
-            problems.extend(load_problem(function, &resources).await);
-        }
-        problems
-    }))
-}
-
-async fn load_problem(function: &Arc<Function>, resources: &Resources) -> Option<String> {
-    let started = start(&spec(function, resources), Priority::Normal, None).await;
-    let failure = started.err()?;
-    Some(format!("error: function `{}`: {}", function.name, failure.message))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{AppError, call, check, demo, doctor, explain, run};
+use crate::app::{AppError, call, check, demo, doctor, explain, init, run};
 
 /// A reverse-proxy sidecar that keeps blocking handlers from stalling a server.
 #[derive(Debug, Parser)]
@@ -34,6 +34,14 @@ enum Command {
         /// Which route answers this request, and why the others do not
         #[arg(long, value_name = "METHOD URL [-H NAME:VALUE]…")]
         explain: Option<String>,
+    },
+    /// Write a commented configuration for the functions of a library to standard output
+    #[command(
+        after_help = "Example: cofferdam init ./libslow.so > app.toml\nBuild the library with `cc -g`: its debug information says what each function takes"
+    )]
+    Init {
+        /// The shared library
+        library: PathBuf,
     },
     /// List the routes of FILE in the order in which they are tried
     Routes {
@@ -83,6 +91,7 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         Command::Run { file } => run::run(&file, worker),
         Command::Check { file, explain: Some(request) } => explain::explain(&file, &request),
         Command::Check { file, explain: None } => check::check(&file, worker),
+        Command::Init { library } => init::init(&library),
         Command::Routes { file } => explain::routes(&file),
         Command::Call { file, function, arguments } => {
             call::call(&file, worker, &function, &arguments)

@@ -14,7 +14,7 @@ use crate::admin::{Admin, AdminError};
 use crate::app::certificates::Certificates;
 use crate::app::handover::{Predecessor, Program};
 use crate::app::signals::{self, Ending, reopen_on_usr1};
-use crate::app::{AppError, logging, notify};
+use crate::app::{AppError, libraries, logging, notify};
 use crate::child::groups::Groups;
 use crate::child::{Sampler, Spawner, Sweeper, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
@@ -46,11 +46,25 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let resources = resources(&config, metrics, worker)?;
     let sweeper = resources.sweeper.clone();
     let runtime = control_runtime()?;
+    runtime.block_on(refuse_unloadable(&config, &resources))?;
     let served = runtime.block_on(serve(config, resources, &access, passed, predecessor));
     // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
     sweeper.finish();
     served
+}
+
+/// What cannot be loaded, or is not what its prototype says, is refused before anybody is served.
+async fn refuse_unloadable(config: &Config, resources: &Resources) -> Result<(), AppError> {
+    // These starts are not the service's.
+    let metrics = Metrics::new().map_err(AppError::runtime)?;
+    let resources = Resources { metrics, ..resources.clone() };
+    let found = libraries::verify(config, &resources).await;
+    if found.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(AppError::Config(found.problems.join("\n")))
+    }
 }
 
 /// The settings in `file`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::call::{AnswerBody, Reason};
-use crate::ffi::value::Value;
+use crate::ffi::callee::Returned;
 
 /// A call that answered, or why it did not.
 pub type Outcome = Result<Answer, Failure>;
@@ -13,10 +13,8 @@ pub type Outcome = Result<Answer, Failure>;
 pub enum Answer {
     /// A function returned.
     Returned {
-        /// The return value.
-        value: Value,
-        /// One for each output slot.
-        outputs: Vec<Value>,
+        /// What it gave back.
+        returned: Returned,
         /// What it took.
         accounting: Accounting,
     },

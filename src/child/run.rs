@@ -210,9 +210,9 @@ impl Run {
     fn frame(&mut self, frame: FromWorker) -> Option<Event> {
         let id = self.call.id.low();
         match frame {
-            FromWorker::Returned { id: of, returned, outputs, spent } if of == id => {
+            FromWorker::Returned { id: of, returned, spent } if of == id => {
                 let accounting = self.tally.settle(spent);
-                self.answer(Answer::Returned { value: returned, outputs, accounting })
+                self.answer(Answer::Returned { returned, accounting })
             }
             FromWorker::Head { id: of, status, headers } if of == id => {
                 let (sender, body) = answer_body();

@@ -1,5 +1,6 @@
 //! A function as configured: what is called, with what, how it is limited, and how its result becomes an answer.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::config::Sandbox;
-use crate::ffi::signature::Signature;
+use crate::ffi::callee::Callee;
+use crate::ffi::success::compare;
 use crate::ffi::value::{Scalar, Value};
 
 /// `[functions.NAME]`, or the short form `call = "LIB:SYMBOL"` of a route.
@@ -52,30 +54,29 @@ pub enum Entry {
 /// A prototype whose every parameter has a place to come from or to go to.
 #[derive(Debug)]
 pub struct Bound {
-    /// The C symbol.
-    pub symbol: String,
     /// As written, for messages.
     pub prototype: String,
-    /// How the worker calls it.
-    pub signature: Signature,
+    /// The prototype of `init`, as written or as it stands for a symbol alone.
+    pub init: Option<String>,
+    /// What the worker calls.
+    pub callee: Callee,
     /// One for each taken slot, in slot order.
     pub inputs: Vec<Input>,
-    /// One name for each output slot, in slot order.
+    /// One name for each output, in the order in which they come back.
     pub outputs: Vec<String>,
-    /// `success`; `None`: every return is a success.
-    pub success: Option<Test>,
     /// How a success is answered.
     pub response: Response,
-    /// The status of a return that fails [`Bound::success`].
-    pub failure_status: StatusCode,
+    /// How a return that is no success is answered.
+    pub failure: Failing,
 }
 
-impl Bound {
-    /// Whether a return value passes `success`.
-    #[must_use]
-    pub fn is_success(&self, returned: &Value) -> bool {
-        self.success.is_none_or(|test| test.passes(returned))
-    }
+/// `failure = { … }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// `None`: by `errno`.
+    pub status: Option<StatusCode>,
+    /// `errno` is put into words, where the library has none.
+    pub tells_errno: bool,
 }
 
 /// Where one C argument comes from.
@@ -87,6 +88,8 @@ pub struct Input {
     pub target: Target,
     /// Where from.
     pub source: Source,
+    /// What it must be within.
+    pub bounds: Bounds,
     /// Taken where the source has none; `None`: absence is a 400.
     pub default: Option<Value>,
 }
@@ -102,6 +105,17 @@ pub enum Target {
     Bytes,
 }
 
+/// The least and the most of an input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bounds {
+    /// `min`, of a number.
+    pub least: Option<Value>,
+    /// `max`, of a number.
+    pub most: Option<Value>,
+    /// `max_length`, of a string or bytes, in bytes.
+    pub length: Option<u64>,
+}
+
 /// The part of a request an input is taken from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
@@ -113,76 +127,42 @@ pub enum Source {
     Path(String),
     /// A header's value.
     Header(HeaderName),
+    /// A cookie's value, as it is.
+    Cookie(String),
+    /// A field of a form in the body, decoded; the first of its name.
+    Form(String),
+    /// What a JSON Pointer (RFC 6901) finds in the body.
+    Json(String),
+    /// The request's id.
+    RequestId,
     /// Written in the file.
     Constant(Value),
 }
 
-/// `success = "== 0"`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Test {
-    /// The comparison.
-    pub operator: Operator,
-    /// With this number; integers are compared exactly.
-    pub operand: Number,
-}
-
-impl Test {
-    /// Whether `value` passes; what is no number never does.
-    #[must_use]
-    pub fn passes(&self, value: &Value) -> bool {
-        let ordering = match (number(value), self.operand) {
-            (Some(Number::Int(value)), Number::Int(operand)) => value.partial_cmp(&operand),
-            (Some(value), operand) => value.as_float().partial_cmp(&operand.as_float()),
-            (None, _) => None,
+impl Bounds {
+    /// Whether a value of the input's type lies within.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn hold(&self, value: &Value) -> Result<(), String> {
+        if let (Some(most), Value::Bytes(bytes)) = (self.length, value)
+            && u64::try_from(bytes.len()).is_ok_and(|length| length > most)
+        {
+            return Err(format!("must have at most {most} bytes"));
+        }
+        let within = |bound: &Option<Value>, beyond: Ordering| {
+            bound.as_ref().is_none_or(|bound| compare(value, bound) != Some(beyond))
         };
-        ordering.is_some_and(|ordering| match self.operator {
-            Operator::Equal => ordering.is_eq(),
-            Operator::NotEqual => ordering.is_ne(),
-            Operator::Less => ordering.is_lt(),
-            Operator::LessOrEqual => ordering.is_le(),
-            Operator::Greater => ordering.is_gt(),
-            Operator::GreaterOrEqual => ordering.is_ge(),
+        if within(&self.least, Ordering::Less) && within(&self.most, Ordering::Greater) {
+            return Ok(());
+        }
+        let told = |bound: &Option<Value>| bound.as_ref().map(Value::to_json);
+        Err(match (told(&self.least), told(&self.most)) {
+            (Some(least), Some(most)) => format!("must be from {least} to {most}"),
+            (Some(least), None) => format!("must be at least {least}"),
+            (None, most) => format!("must be at most {}", most.unwrap_or_default()),
         })
     }
-}
-
-fn number(value: &Value) -> Option<Number> {
-    match *value {
-        Value::Bool(value) => Some(Number::Int(value.into())),
-        Value::Int(value) => Some(Number::Int(value.into())),
-        Value::Uint(value) => Some(Number::Int(value.into())),
-        Value::Float(value) => Some(Number::Float(value)),
-        Value::Void | Value::Null | Value::Bytes(_) => None,
-    }
-}
-
-impl Number {
-    fn as_float(self) -> f64 {
-        match self {
-            Number::Int(value) => value as f64,
-            Number::Float(value) => value,
-        }
-    }
-}
-
-/// A number as written.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub enum Number {
-    Int(i128),
-    Float(f64),
-}
-
-/// Of [`Test`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// `response = { … }`.
@@ -194,6 +174,8 @@ pub struct Response {
     pub body: ResponseBody,
     /// `None`: by the body (JSON for a value, octet-stream for a buffer, text for a string).
     pub content_type: Option<HeaderValue>,
+    /// More headers of the answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The body of a success.
@@ -205,6 +187,8 @@ pub enum ResponseBody {
     Return,
     /// The output in this place of [`Bound::outputs`].
     Output(usize),
+    /// What the function printed: the last output.
+    Stdout,
 }
 
 /// How a function's calls run.
@@ -248,23 +232,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_return_value_is_tested() {
-        use Operator::*;
-        let rows = [
-            (Equal, Number::Int(0), Value::Int(0), true),
-            (Equal, Number::Int(0), Value::Int(-1), false),
-            (NotEqual, Number::Int(0), Value::Uint(u64::MAX), true),
-            (GreaterOrEqual, Number::Int(0), Value::Int(-1), false),
-            (Less, Number::Float(0.5), Value::Float(0.25), true),
-            (Greater, Number::Float(0.5), Value::Int(1), true),
-            (Equal, Number::Int(1), Value::Bool(true), true),
-            (NotEqual, Number::Int(0), Value::Null, false),
-            (Equal, Number::Float(f64::NAN), Value::Float(f64::NAN), false),
-            (LessOrEqual, Number::Int(3), Value::Int(3), true),
-        ];
-        for (operator, operand, value, expected) in rows {
-            let test = Test { operator, operand };
-            assert_eq!(test.passes(&value), expected, "{test:?} {value:?}");
+    fn a_value_lies_within_its_bounds() {
+        let range = |least: Option<i64>, most: Option<i64>| Bounds {
+            least: least.map(Value::Int),
+            most: most.map(Value::Int),
+            length: None,
+        };
+        let short = || Bounds { length: Some(2), ..Bounds::default() };
+        for (bounds, value, expected) in [
+            (range(Some(1), Some(9)), Value::Int(1), Ok(())),
+            (range(Some(1), Some(9)), Value::Uint(9), Ok(())),
+            (range(Some(1), Some(9)), Value::Int(0), Err("must be from 1 to 9")),
+            (range(Some(1), None), Value::Float(0.5), Err("must be at least 1")),
+            (range(None, Some(9)), Value::Uint(10), Err("must be at most 9")),
+            (short(), Value::Bytes(b"ab".to_vec()), Ok(())),
+            (short(), Value::Bytes(b"abc".to_vec()), Err("must have at most 2 bytes")),
+            (Bounds::default(), Value::Int(i64::MAX), Ok(())),
+        ] {
+            assert_eq!(
+                bounds.hold(&value),
+                expected.map_err(str::to_owned),
+                "{bounds:?} {value:?}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ mod unit;
 use std::time::Duration;
 
 pub(crate) use later::WORDS_LATER;
-pub(crate) use literal::{Binding, Literal};
+pub(crate) use literal::{Binding, Literal, OrErrno};
 pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
 pub(crate) use sandbox::{AnyOr, Limits, Sandbox};
@@ -212,7 +212,15 @@ mirror! {
         "handler" handler: String;
         /// Where each parameter of the prototype comes from.
         "arguments" arguments: Named<Binding>;
-        /// Which return values are a success, as "== 0" or ">= 0"; all, if not written.
+        /// Makes the handle that calls are given as "handle", once in each worker: a symbol, or a C declaration.
+        "init" init: String;
+        /// Where each parameter of init comes from: constants, and "handle" where it puts one.
+        "init_arguments" init_arguments: Named<Binding>;
+        /// The symbol that takes the handle back when the worker ends.
+        "exit" exit: String;
+        /// The symbol that takes a returned string back, as "free".
+        "free" free: String;
+        /// Which calls are a success, as "== 0", "!= null" or "errno == 0"; all, if not written.
         "success" success: String;
         /// How a success is answered.
         "response" response: Response;
@@ -246,10 +254,22 @@ mirror! {
         "path" path: String;
         /// The header of this name.
         "header" header: String;
+        /// The cookie of this name, as it is.
+        "cookie" cookie: String;
+        /// The first field of this name of a form in the body, decoded.
+        "form" form: String;
+        /// What this JSON Pointer finds in the body, as "/user/name".
+        "json" json: String;
         /// A constant. A bare number or boolean is one as well.
         "const" constant: Literal;
-        /// Taken where the request has none; without it that is a 400. Beside query and header.
+        /// Taken where the request has none; without it that is a 400. Beside query, header, cookie, form and json.
         "default" default: Literal;
+        /// The least number; else 400.
+        "min" min: Literal;
+        /// The greatest number; else 400.
+        "max" max: Literal;
+        /// The most bytes of a string, or of bytes; else 400.
+        "max_length" max_length: Size;
         /// The length of this other parameter: by value going in; by pointer, of a buffer, coming out.
         "len" len: String;
         /// Zeroed memory of this size that the function fills.
@@ -258,18 +278,22 @@ mirror! {
 
     /// How a success is answered.
     ["functions.NAME.response"] Response {
-        /// "return", or the parameter that holds the answer.
+        /// "return", "stdout", or the parameter that holds the answer.
         "body" body: String = "\"return\"";
         /// Else by the body: JSON for a number, text for a string, octet-stream for a buffer.
         "content_type" content_type: String;
         /// 200 to 599; a void function answers 204.
         "status" status: i64 = "200";
+        /// More headers of the answer.
+        "headers" headers: Named<String>;
     }
 
     /// How a return that is no success is answered.
     ["functions.NAME.failure"] Failure {
-        /// 400 to 599.
-        "status" status: i64 = "500";
+        /// 400 to 599, or "errno": by errno, 500 for most.
+        "status" status: OrErrno<i64> = "500";
+        /// Words for the client: "errno", or a symbol or C declaration of a function that returns them.
+        "message" message: String;
     }
 
     /// Who waits when all slots are taken.

@@ -2,7 +2,9 @@
 
 mod address;
 mod bind;
+mod bounds;
 mod edits;
+mod failure;
 mod filter;
 mod form;
 mod function;
@@ -11,6 +13,7 @@ mod limits;
 mod local;
 mod matching;
 mod name;
+mod opening;
 mod path;
 mod response;
 mod route;

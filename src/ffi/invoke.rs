@@ -4,7 +4,7 @@
 mod cell;
 mod slot;
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use libffi::low::{self, CodePtr, ffi_abi_FFI_DEFAULT_ABI, ffi_cif, ffi_type, types};
 
@@ -65,17 +65,34 @@ pub enum InvokeError {
     Text,
 }
 
+/// What a call is given besides its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground {
+    /// The handle that `init` made; null without one.
+    pub handle: *mut c_void,
+    /// Milliseconds until the call is given up; `u64::MAX` for never.
+    pub time_left_ms: u64,
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        Self { handle: std::ptr::null_mut(), time_left_ms: u64::MAX }
+    }
+}
+
 /// A call, ready to be made: the timing of [`Invocation::call`] is the function's own.
 pub struct Invocation<'a> {
     signature: &'a Signature,
     memory: Vec<Memory>,
     returned: Returned,
+    errno: c_int,
 }
 
 /// A return value as C left it.
 enum Returned {
     Value(Value),
-    Text(*const c_char),
+    Text(*mut c_char),
+    Pointer(*mut c_void),
 }
 
 impl<'a> Invocation<'a> {
@@ -83,9 +100,13 @@ impl<'a> Invocation<'a> {
     ///
     /// # Errors
     /// All of [`InvokeError`] but those that speak of what the function did.
-    pub fn new(signature: &'a Signature, values: Vec<Value>) -> Result<Self, InvokeError> {
-        let memory = slot::lay_out(&signature.slots, values)?;
-        Ok(Self { signature, memory, returned: Returned::Value(Value::Void) })
+    pub fn new(
+        signature: &'a Signature,
+        values: Vec<Value>,
+        ground: &Ground,
+    ) -> Result<Self, InvokeError> {
+        let memory = slot::lay_out(&signature.slots, values, ground)?;
+        Ok(Self { signature, memory, returned: Returned::Value(Value::Void), errno: 0 })
     }
 
     /// Calls `function` once.
@@ -114,6 +135,7 @@ impl<'a> Invocation<'a> {
             )
         };
         prepared.map_err(|_| InvokeError::Interface)?;
+        set_errno(0);
         // SAFETY: `arguments` has one pointer for each type in the interface, each to a word that holds a
         // scalar of that type or a pointer into `self.memory`, which is not touched before the call
         // returns. That `function` is of this signature is the caller's promise.
@@ -125,7 +147,37 @@ impl<'a> Invocation<'a> {
                 &mut arguments,
             )
         };
+        self.errno = errno();
         Ok(())
+    }
+
+    /// `errno(3)` after the call; it was 0 before.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        self.errno
+    }
+
+    /// The string that the function returned, where it is one and not null.
+    #[must_use]
+    pub fn text(&self) -> Option<*mut c_void> {
+        match self.returned {
+            Returned::Text(text) if !text.is_null() => Some(text.cast()),
+            _ => None,
+        }
+    }
+
+    /// The handle that the function returned, or else put where it was told to; null where it made none.
+    #[must_use]
+    pub fn handle(&self) -> *mut c_void {
+        let put = self.signature.slots.iter().zip(&self.memory).find_map(|pair| match pair {
+            (Slot::HandleOut, Memory::Pointee(cell)) => Some(cell.address()),
+            _ => None,
+        });
+        match (&self.returned, put) {
+            (Returned::Pointer(pointer), None) => *pointer,
+            (Returned::Value(Value::Int(0) | Value::Uint(0) | Value::Void), Some(put)) => put,
+            _ => std::ptr::null_mut(),
+        }
     }
 
     /// The return value, and one value for each output slot, in order.
@@ -135,16 +187,29 @@ impl<'a> Invocation<'a> {
     ///
     /// # Errors
     /// [`InvokeError::Overrun`], [`InvokeError::Text`].
-    pub unsafe fn finish(self) -> Result<(Value, Vec<Value>), InvokeError> {
-        let outputs = slot::outputs(&self.signature.slots, self.memory)?;
-        let returned = match self.returned {
-            Returned::Value(value) => value,
+    pub unsafe fn finish(&mut self) -> Result<(Value, Vec<Value>), InvokeError> {
+        // First: it may lie within an argument.
+        let returned = match &self.returned {
+            Returned::Value(value) => value.clone(),
             Returned::Text(text) if text.is_null() => Value::Null,
             // SAFETY: not null; that it is a valid string is the caller's promise.
-            Returned::Text(text) => unsafe { copy_text(text) }?,
+            Returned::Text(text) => unsafe { copy_text(*text) }?,
+            Returned::Pointer(pointer) if pointer.is_null() => Value::Null,
+            Returned::Pointer(_) => Value::Bool(true),
         };
+        let outputs = slot::outputs(&self.signature.slots, std::mem::take(&mut self.memory))?;
         Ok((returned, outputs))
     }
+}
+
+fn errno() -> c_int {
+    // SAFETY: the address of this thread's own `errno`, valid as long as the thread is.
+    unsafe { *libc::__errno_location() }
+}
+
+fn set_errno(value: c_int) {
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = value };
 }
 
 /// # Safety
@@ -179,7 +244,8 @@ unsafe fn returned(
             unsafe { low::call::<()>(cif, function, arguments) };
             Value::Void
         }
-        Return::Text => return Returned::Text(call!(*const c_char)),
+        Return::Text => return Returned::Text(call!(*mut c_char)),
+        Return::Pointer => return Returned::Pointer(call!(*mut c_void)),
         Return::Scalar(Scalar::Bool) => Value::Bool(call!(u8) != 0),
         Return::Scalar(Scalar::I8) => Value::Int(call!(i8).into()),
         Return::Scalar(Scalar::I16) => Value::Int(call!(i16).into()),
@@ -198,18 +264,24 @@ fn return_type(returns: Return) -> *mut ffi_type {
     match returns {
         Return::Void => &raw mut types::void,
         Return::Scalar(scalar) => scalar_type(scalar),
-        Return::Text => &raw mut types::pointer,
+        Return::Text | Return::Pointer => &raw mut types::pointer,
     }
 }
 
 fn slot_type(slot: Slot) -> *mut ffi_type {
     match slot {
-        Slot::Scalar(scalar) | Slot::Length { scalar, .. } => scalar_type(scalar),
+        Slot::Scalar(scalar) | Slot::Length { scalar, .. } | Slot::TimeLeft(scalar) => {
+            scalar_type(scalar)
+        }
         Slot::Text
         | Slot::Bytes
         | Slot::Buffer { .. }
         | Slot::BufferLength { .. }
-        | Slot::Out(_) => &raw mut types::pointer,
+        | Slot::Out(_)
+        | Slot::InOut(_)
+        | Slot::Handle
+        | Slot::HandleOut
+        | Slot::Null => &raw mut types::pointer,
     }
 }
 

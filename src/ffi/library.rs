@@ -21,6 +21,19 @@ pub struct Library {
 #[derive(Clone, Copy, Debug)]
 pub struct Function(pub(super) *const c_void);
 
+impl Function {
+    /// Calls `SYMBOL(pointer)` and drops what it returns.
+    ///
+    /// # Safety
+    /// The function must take one pointer, and this one.
+    pub(super) unsafe fn call_with(self, pointer: *mut c_void) {
+        // SAFETY: the type is the caller's promise; a result comes in a register, where it is left.
+        let function =
+            unsafe { std::mem::transmute::<*const c_void, extern "C" fn(*mut c_void)>(self.0) };
+        function(pointer);
+    }
+}
+
 /// Why a library or a symbol is not to be had.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LibraryError {
@@ -146,6 +159,7 @@ fn mend(head: Option<&[u8]>, own: Option<&[u8]>, reason: &str) -> &'static str {
         Some(head) if !head.starts_with(b"\x7fELF") => {
             "it is not an ELF file: build it with `cc -shared -fPIC`"
         }
+        Some(_) if reason.contains("file too short") => "it is cut short: copy or build it anew",
         Some(head) if own.is_some_and(|own| machine(own) != machine(head)) => {
             "it is built for another machine: build it for this one"
         }
@@ -188,6 +202,7 @@ mod tests {
         let cases = [
             (elf(2, 62), "", "`ldd`"),
             (elf(2, 62), "x: undefined symbol: y", "link it"),
+            (elf(2, 62), "file too short", "cut short"),
             (elf(1, 62), "", "another machine"),
             (elf(2, 183), "", "another machine"),
             (b"\x7fELF".to_vec(), "", "another machine"),

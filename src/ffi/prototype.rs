@@ -25,6 +25,8 @@ pub struct Prototype {
     pub name: String,
     /// What comes back.
     pub returns: Return,
+    /// The return type as it was declared, without storage classes.
+    pub returned: String,
     /// In C order.
     pub parameters: Vec<Parameter>,
 }
@@ -36,6 +38,8 @@ pub struct Parameter {
     pub name: String,
     /// Its type.
     pub ctype: CType,
+    /// Its type as it was declared: an array as the pointer that it is.
+    pub written: String,
     /// Where in the text it stands, in bytes.
     pub span: Range<usize>,
 }
@@ -61,6 +65,8 @@ pub enum Mend {
     Handler,
     /// Say that there are no parameters.
     Void,
+    /// Say what the type stands for.
+    Type,
 }
 
 impl std::fmt::Display for Mend {
@@ -75,6 +81,10 @@ impl std::fmt::Display for Mend {
                  and write `handler` instead of `prototype`"
             }
             Mend::Void => "write (void) where there are no parameters",
+            Mend::Type => {
+                "write the type that it stands for, as `int` for an enum; \
+                 a struct by value needs a handler of cofferdam.h, and `handler` instead of `prototype`"
+            }
         })
     }
 }
@@ -82,6 +92,19 @@ impl std::fmt::Display for Mend {
 impl PrototypeError {
     fn new(span: &Range<usize>, mend: Mend, message: impl Into<String>) -> Self {
         PrototypeError { message: message.into(), span: span.clone(), mend }
+    }
+}
+
+impl std::fmt::Display for Prototype {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let spaced = |written: &str| match written.ends_with('*') {
+            true => written.to_owned(),
+            false => format!("{written} "),
+        };
+        let parameters: Vec<_> =
+            self.parameters.iter().map(|p| format!("{}{}", spaced(&p.written), p.name)).collect();
+        let parameters = if parameters.is_empty() { "void".into() } else { parameters.join(", ") };
+        write!(f, "{}{}({parameters})", spaced(&self.returned), self.name)
     }
 }
 
@@ -96,12 +119,14 @@ pub fn parse(text: &str) -> Result<Prototype, PrototypeError> {
     }
     let mut tokens = Tokens::read(text)?;
     skip_storage(&mut tokens)?;
-    let returns = types::returns(&mut tokens)?;
+    let declared = types::base(&mut tokens)?;
+    let returns = types::returns(&declared)?;
+    let returned = declared.shown(0);
     let name = function_name(&mut tokens)?;
     tokens.require("(")?;
     let parameters = parameters(&mut tokens)?;
     end(&mut tokens)?;
-    Ok(Prototype { name, returns, parameters })
+    Ok(Prototype { name, returns, returned, parameters })
 }
 
 /// `extern`, `extern "C"`.
@@ -174,10 +199,10 @@ fn parameter(tokens: &mut Tokens<'_>, index: usize) -> Result<Parameter, Prototy
         return Err(PrototypeError::new(&start, Mend::Declaration, message));
     };
     tokens.next();
-    let stars = declared.stars + array(tokens)?;
+    let more = array(tokens)?;
     let span = start.start..name_at.end;
-    let ctype = types::parameter(&declared.base, stars, declared.is_const, &span)?;
-    Ok(Parameter { name: name.to_owned(), ctype, span })
+    let ctype = types::parameter(&declared, more, &span)?;
+    Ok(Parameter { name: name.to_owned(), ctype, written: declared.shown(more), span })
 }
 
 /// `[…]` after a name: one pointer more.

@@ -9,8 +9,10 @@ pub enum Return {
     Void,
     /// A scalar.
     Scalar(Scalar),
-    /// `const char *`, NUL-terminated, owned by the library.
+    /// `char *`, NUL-terminated; copied, and then the library's own again.
     Text,
+    /// Any other pointer: only a function that makes a handle returns one.
+    Pointer,
 }
 
 /// One C parameter. Slots that say "taken" have a value in each call, in slot order.
@@ -43,19 +45,29 @@ pub enum Slot {
     },
     /// A pointer to a zeroed scalar that the function sets. An output.
     Out(Scalar),
+    /// A pointer to a scalar that is given and may be changed. Taken, and an output.
+    InOut(Scalar),
+    /// By value: the milliseconds until the call is given up, as many as the type holds.
+    TimeLeft(Scalar),
+    /// The handle that `init` made.
+    Handle,
+    /// A pointer to a null pointer, where `init` puts the handle.
+    HandleOut,
+    /// A null pointer.
+    Null,
 }
 
 impl Slot {
     /// Whether a call brings a value for this slot.
     #[must_use]
     pub fn is_taken(self) -> bool {
-        matches!(self, Slot::Scalar(_) | Slot::Text | Slot::Bytes)
+        matches!(self, Slot::Scalar(_) | Slot::Text | Slot::Bytes | Slot::InOut(_))
     }
 
     /// Whether a reply carries a value from this slot, in slot order.
     #[must_use]
     pub fn is_output(self) -> bool {
-        matches!(self, Slot::Buffer { .. } | Slot::Out(_))
+        matches!(self, Slot::Buffer { .. } | Slot::Out(_) | Slot::InOut(_))
     }
 }
 

@@ -1,6 +1,12 @@
 //! A function's inputs out of a request: each value is checked here, so that a bad one costs no worker.
 
+mod body;
+mod pairs;
+
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use http::header::COOKIE;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
@@ -8,12 +14,16 @@ use crate::config::function::{Bound, Entry, Input as Wanted, Source, Target};
 use crate::ffi::request::{Input, Request as HandlerRequest};
 use crate::ffi::value::Value;
 use crate::handler::{Context, Error};
+use body::Read;
+pub use pairs::query;
 
 /// Whether a function needs the request's body.
 #[must_use]
 pub fn needs_body(entry: &Entry) -> bool {
+    let is_body =
+        |source: &Source| matches!(source, Source::Body | Source::Form(_) | Source::Json(_));
     match entry {
-        Entry::Function(bound) => bound.inputs.iter().any(|input| input.source == Source::Body),
+        Entry::Function(bound) => bound.inputs.iter().any(|input| is_body(&input.source)),
         Entry::Handler { .. } => true,
     }
 }
@@ -35,8 +45,9 @@ fn values(
     context: &Context,
     body: Bytes,
 ) -> Result<Vec<Value>, Error> {
+    let mut body = Read::new(head, body);
     let value = |wanted: &Wanted| {
-        argument(wanted, head, context, &body)
+        argument(wanted, head, context, &mut body)
             .map_err(|problem| Error::BadArgument { argument: wanted.parameter.clone(), problem })
     };
     bound.inputs.iter().map(value).collect()
@@ -46,31 +57,37 @@ fn argument(
     wanted: &Wanted,
     head: &Parts,
     context: &Context,
-    body: &Bytes,
+    body: &mut Read<'_>,
 ) -> Result<Value, String> {
-    let found = match &wanted.source {
+    let found: Option<Cow<'_, [u8]>> = match &wanted.source {
         Source::Constant(value) => return Ok(value.clone()),
-        Source::Body => Some(body.to_vec()),
-        Source::Query(name) => query(head, name),
+        Source::RequestId => Some(context.id.to_string().into_bytes().into()),
+        Source::Body => Some(body.bytes().into()),
+        Source::Form(name) => body.form(name)?.map(Cow::Owned),
+        Source::Json(pointer) => match body.json(pointer, wanted.target)? {
+            Some(value) => return within(wanted, value),
+            None => None,
+        },
+        Source::Query(name) => query(head.uri.query().unwrap_or_default(), name).map(Cow::Owned),
         Source::Path(name) => {
             let param = context.params.iter().find(|(param, _)| param == name);
-            param.map(|(_, value)| value.clone().into_bytes())
+            param.map(|(_, value)| value.as_bytes().into())
         }
-        Source::Header(name) => head.headers.get(name).map(|value| value.as_bytes().to_vec()),
+        Source::Header(name) => head.headers.get(name).map(|value| value.as_bytes().into()),
+        Source::Cookie(name) => {
+            let lines = head.headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
+            pairs::cookie(lines, name).map(Cow::Borrowed)
+        }
     };
     match (found, &wanted.default) {
-        (Some(bytes), _) => convert(bytes, wanted.target),
+        (Some(bytes), _) => within(wanted, convert(bytes, wanted.target)?),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(format!("missing: it is taken from {}", told(&wanted.source))),
     }
 }
 
-/// Decoded as a form is (`+` is a space); bytes that are no UTF-8 stay as they are.
-fn query(head: &Parts, name: &str) -> Option<Vec<u8>> {
-    let pairs = head.uri.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).collect::<Vec<u8>>();
-    let mut values = pairs.filter(|(key, _)| decode(key) == name.as_bytes());
-    values.next().map(|(_, value)| decode(value))
+fn within(wanted: &Wanted, value: Value) -> Result<Value, String> {
+    wanted.bounds.hold(&value).map(|()| value)
 }
 
 fn told(source: &Source) -> String {
@@ -79,6 +96,10 @@ fn told(source: &Source) -> String {
         Source::Query(name) => format!("the query parameter `{name}`"),
         Source::Path(name) => format!("the path's `{{{name}}}`"),
         Source::Header(name) => format!("the header `{name}`"),
+        Source::Cookie(name) => format!("the cookie `{name}`"),
+        Source::Form(name) => format!("the form's field `{name}`"),
+        Source::Json(pointer) => format!("`{pointer}` of the JSON body"),
+        Source::RequestId => "the request".to_owned(),
         Source::Constant(_) => "the configuration".to_owned(),
     }
 }
@@ -87,11 +108,11 @@ fn told(source: &Source) -> String {
 ///
 /// # Errors
 /// Why they do not fit.
-pub fn convert(bytes: Vec<u8>, target: Target) -> Result<Value, String> {
+pub fn convert(bytes: Cow<'_, [u8]>, target: Target) -> Result<Value, String> {
     match target {
-        Target::Bytes => Ok(Value::Bytes(bytes)),
+        Target::Bytes => Ok(Value::Bytes(bytes.into_owned())),
         Target::Text if bytes.contains(&0) => Err("a string must not contain NUL".to_owned()),
-        Target::Text => Ok(Value::Bytes(bytes)),
+        Target::Text => Ok(Value::Bytes(bytes.into_owned())),
         Target::Scalar(scalar) => {
             let text = String::from_utf8_lossy(&bytes);
             scalar.parse(&text).map_err(|problem| problem.to_string())
@@ -119,27 +140,4 @@ fn request(head: &Parts, context: &Context, body: &Bytes) -> HandlerRequest {
 #[must_use]
 pub fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn query_parameters() {
-        let rows: [(&str, Option<&[u8]>); 8] = [
-            ("/?w=7", Some(b"7")),
-            ("/?a=1&w=7&w=8", Some(b"7")),
-            ("/?w", Some(b"")),
-            ("/?w=", Some(b"")),
-            ("/?w=a+b%20c", Some(b"a b c")),
-            ("/?w=%ff%00", Some(b"\xff\0")),
-            ("/?%77=x", Some(b"x")),
-            ("/?ww=1", None),
-        ];
-        for (target, expected) in rows {
-            let (head, ()) = http::Request::get(target).body(()).unwrap().into_parts();
-            assert_eq!(query(&head, "w").as_deref(), expected, "{target}");
-        }
-    }
 }

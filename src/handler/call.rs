@@ -3,23 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tower::Service;
 
 use crate::call::{Accounting, Answer, AnswerBody, Call as AskedCall, Failure};
 use crate::config::Function;
-use crate::config::function::{Bound, Entry, ResponseBody};
+use crate::config::function::Entry;
 use crate::executor::Executor;
-use crate::ffi::value::Value;
+use crate::handler::returned::status_of_errno;
 use crate::handler::{Answering, Body, Error, Request, Response};
 use crate::sys::clock::monotonic_ns;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// Runs one function.
 #[derive(Clone)]
@@ -102,8 +98,8 @@ fn server_timing(accounting: &Accounting) -> HeaderValue {
 
 fn respond(function: &Function, answer: Answer, is_head: bool) -> Result<Response, Error> {
     match (answer, &function.entry) {
-        (Answer::Returned { value, outputs, .. }, Entry::Function(bound)) => {
-            returned(bound, value, outputs)
+        (Answer::Returned { returned, .. }, Entry::Function(bound)) => {
+            crate::handler::returned::response(bound, returned)
         }
         (Answer::Streaming { status, headers, body }, _) => {
             let head = streaming(status, headers)?;
@@ -115,40 +111,6 @@ fn respond(function: &Function, answer: Answer, is_head: bool) -> Result<Respons
             Err(Failure::Protocol("a handler answered like a function".into()).into())
         }
     }
-}
-
-fn returned(bound: &Bound, value: Value, mut outputs: Vec<Value>) -> Result<Response, Error> {
-    if outputs.len() != bound.outputs.len() {
-        return Err(Failure::Protocol("an answer with the wrong number of outputs".into()).into());
-    }
-    if !bound.is_success(&value) {
-        let detail = format!("the function returned {}", value.to_json());
-        return Err(Error::Failed { status: bound.failure_status, detail });
-    }
-    let (bytes, content_type) = match bound.response.body {
-        ResponseBody::Empty => (Vec::new(), None),
-        ResponseBody::Return => content(value, bound),
-        ResponseBody::Output(place) if place < outputs.len() => {
-            content(outputs.swap_remove(place), bound)
-        }
-        ResponseBody::Output(_) => return Err(Error::Internal("an output that is not there")),
-    };
-    let mut response = Response::new(Body::full(Bytes::from(bytes)));
-    *response.status_mut() = bound.response.status;
-    if let Some(content_type) = content_type {
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
-    }
-    Ok(response)
-}
-
-/// A value as a body: bytes as they are, anything else as JSON.
-fn content(value: Value, bound: &Bound) -> (Vec<u8>, Option<HeaderValue>) {
-    let is_return = bound.response.body == ResponseBody::Return;
-    let (bytes, default) = match value {
-        Value::Bytes(bytes) => (bytes, if is_return { TEXT } else { BYTES }),
-        other => (format!("{}\n", other.to_json()).into_bytes(), JSON),
-    };
-    (bytes, Some(bound.response.content_type.clone().unwrap_or(default)))
 }
 
 /// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
@@ -185,25 +147,6 @@ fn streaming(status: u16, headers: Vec<(Vec<u8>, Vec<u8>)>) -> Result<http::Resp
 fn code_error(code: i32) -> Error {
     let status = status_of_errno(code.checked_neg().unwrap_or(0));
     Error::Failed { status, detail: format!("the handler returned {code}") }
-}
-
-/// The fixed map of `errno(3)` values that a handler may return.
-fn status_of_errno(errno: i32) -> StatusCode {
-    const ENOENT: i32 = 2;
-    const EACCES: i32 = 13;
-    const EBUSY: i32 = 16;
-    const EINVAL: i32 = 22;
-    const EFBIG: i32 = 27;
-    const ETIMEDOUT: i32 = 110;
-    match errno {
-        ENOENT => StatusCode::NOT_FOUND,
-        EACCES => StatusCode::FORBIDDEN,
-        EINVAL => StatusCode::BAD_REQUEST,
-        EFBIG => StatusCode::PAYLOAD_TOO_LARGE,
-        EBUSY => StatusCode::SERVICE_UNAVAILABLE,
-        ETIMEDOUT => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
 }
 
 #[cfg(test)]

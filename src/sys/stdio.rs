@@ -14,6 +14,12 @@ pub fn buffer_lines() {
     unsafe { libc::setvbuf(stdout, ptr::null_mut(), libc::_IOLBF, 0) };
 }
 
+/// Hands on what is still buffered in C's `stdout` (`fflush(3)`).
+pub fn flush_output() {
+    // SAFETY: `stdout` is the C library's own stream, open for as long as the process lives.
+    unsafe { libc::fflush(stdout) };
+}
+
 /// Hands on what is still buffered in all of C's output streams; blocks while a pipe is full (`fflush(3)`).
 pub fn flush_all() {
     // SAFETY: a null stream means all of them.

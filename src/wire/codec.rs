@@ -1,6 +1,7 @@
 //! Frames as bytes, by hand: a worker pays for every dependency at each start.
 //! All integers are little-endian. A decoder takes one whole payload (kind byte and body, no length) and believes nothing in it.
 
+mod callee;
 mod confinement;
 mod from_worker;
 mod reader;

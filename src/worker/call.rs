@@ -4,10 +4,12 @@ use super::control::{Control, ControlError};
 use super::exchange::Exchange;
 use super::load::Loaded;
 use super::meter::Meter;
+use super::printing::Printing;
 use crate::ffi::abi;
-use crate::ffi::invoke::{Invocation, InvokeError};
+use crate::ffi::callable::Callable;
+use crate::ffi::callee::Returned;
+use crate::ffi::invoke::InvokeError;
 use crate::ffi::library::Function;
-use crate::ffi::signature::Signature;
 use crate::ffi::value::Value;
 use crate::wire::{CallFrame, FromWorker, Input, Request, Spent};
 
@@ -20,12 +22,10 @@ pub(super) fn answer(
     let id = call.id;
     let broken = |message: String| FromWorker::Broken { id, message };
     let answer = match (loaded, call.input) {
-        (Loaded::Function(function, signature), Input::Values(values)) => {
-            match invoke(*function, signature, values) {
-                Ok((returned, outputs, spent)) => {
-                    FromWorker::Returned { id, returned, outputs, spent }
-                }
-                Err(error) => broken(error.to_string()),
+        (Loaded::Function(callable), Input::Values(values)) => {
+            match invoke(callable, values, call.time_left_ms) {
+                Ok((returned, spent)) => FromWorker::Returned { id, returned, spent },
+                Err(error) => broken(error),
             }
         }
         (Loaded::Handler(function), Input::Request(request)) => {
@@ -40,18 +40,20 @@ pub(super) fn answer(
 }
 
 fn invoke(
-    function: Function,
-    signature: &Signature,
+    callable: &Callable<'_>,
     values: Vec<Value>,
-) -> Result<(Value, Vec<Value>, Spent), InvokeError> {
-    let mut invocation = Invocation::new(signature, values)?;
+    time_left_ms: u64,
+) -> Result<(Returned, Spent), String> {
+    let told = |problem: InvokeError| problem.to_string();
+    let mut prepared = callable.prepare(values, time_left_ms).map_err(told)?;
+    let printing = callable.callee().prints.then(Printing::begin).transpose();
+    let printing =
+        printing.map_err(|problem| format!("what it prints cannot be kept: {problem}"))?;
     let meter = Meter::start();
-    // SAFETY: the operator declares the prototype; where it is wrong, only this process suffers.
-    unsafe { invocation.call(function) }?;
+    prepared.call().map_err(told)?;
     let spent = meter.stop();
-    // SAFETY: it was called, and no foreign code has run since.
-    let (returned, outputs) = unsafe { invocation.finish() }?;
-    Ok((returned, outputs, spent))
+    let printed = printing.map(Printing::end).transpose()?;
+    Ok((prepared.finish(printed).map_err(told)?, spent))
 }
 
 fn handle(

@@ -2,17 +2,23 @@
 
 use super::End;
 use crate::ffi::abi;
+use crate::ffi::callable::{Callable, OpenError};
 use crate::ffi::library::{Function, Library, LibraryError};
-use crate::ffi::signature::Signature;
 use crate::sys::clock;
 use crate::wire::{Entry, Hello, Phase, Ready};
 
 /// What the call will run.
 pub(super) enum Loaded<'a> {
     /// A plain C function.
-    Function(Function, &'a Signature),
+    Function(Callable<'a>),
     /// A handler of `cofferdam.h`.
     Handler(Function),
+}
+
+impl From<OpenError> for End {
+    fn from(error: OpenError) -> Self {
+        End::Failed(Phase::Init, error.to_string())
+    }
 }
 
 impl From<LibraryError> for End {
@@ -25,15 +31,15 @@ impl From<LibraryError> for End {
 pub(super) fn load(hello: &Hello) -> Result<(Loaded<'_>, Ready), End> {
     let begun = clock::monotonic_ns();
     let library = Library::open(&hello.library)?;
-    let loaded = match &hello.entry {
-        Entry::Function { symbol, signature } => {
-            Loaded::Function(library.function(symbol)?, signature)
-        }
+    let mut loaded = match &hello.entry {
+        Entry::Function(callee) => Loaded::Function(Callable::find(&library, callee)?),
         Entry::Handler { symbol } => handler(&library, symbol)?,
     };
     let found = clock::monotonic_ns();
-    if let Entry::Handler { symbol } = &hello.entry {
-        init(&library, symbol)?;
+    match (&mut loaded, &hello.entry) {
+        (Loaded::Function(callable), _) => callable.open()?,
+        (Loaded::Handler(_), Entry::Handler { symbol }) => init(&library, symbol)?,
+        (Loaded::Handler(_), Entry::Function(_)) => {}
     }
     Ok((loaded, ready(begun, found)))
 }

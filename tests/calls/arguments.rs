@@ -87,3 +87,103 @@ fn a_bad_value_is_named_and_costs_no_worker() {
         [6.0, 2.0, 3.0, 2.0, 1.0]
     );
 }
+
+/// A function of the fixture `typed`, for POST.
+fn typed(name: &str, prototype: &str, arguments: &str) -> String {
+    let keys = format!("prototype = \"{prototype}\"\narguments = {arguments}\nspares = 1");
+    function(name, "typed", &keys, "methods = [\"POST\"]")
+}
+
+fn of_bodies() -> [String; 5] {
+    let same = "const char *same(const char *text)";
+    [
+        typed(
+            "json",
+            "int fail(int with, int code)",
+            "{ with = { json = \"/user/errno\", default = 0 }, code = { json = \"/codes/1\", min = -5, max = 5 } }",
+        ),
+        typed("name", same, "{ text = { json = \"/user/name\", max_length = \"8B\" } }"),
+        typed(
+            "form",
+            same,
+            "{ text = { form = \"text\", default = \"none\", max_length = \"8B\" } }",
+        ),
+        typed("cookie", same, "{ text = { cookie = \"session\" } }"),
+        typed(
+            "sum",
+            "uint32_t sum(const uint8_t *bytes, size_t n)",
+            "{ bytes = { json = \"/data\" }, n = { len = \"bytes\" } }",
+        ),
+    ]
+}
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+#[test]
+fn arguments_come_from_json_forms_and_cookies() {
+    let cofferdam = start(&of_bodies());
+    let post = |path: &str, headers: &[(&str, &str)], body: &str| {
+        http::request(cofferdam.addr(), "POST", path, headers, body.as_bytes())
+    };
+    let json = "{\"user\": {\"name\": \"Zo\\u00eb\", \"errno\": null}, \"codes\": [1, -3], \"data\": \"\\u0000\\u0001a\"}";
+    for (path, headers, body, expected) in [
+        ("/json", &[][..], json, "-3\n"),
+        ("/name", &[], json, "Zoë"),
+        ("/sum", &[], json, "98\n"),
+        ("/form", &[FORM], "a=1&text=a+b%26c&text=2", "a b&c"),
+        ("/form", &[], "text=x", "x"),
+        ("/form", &[FORM], "a=1", "none"),
+        ("/cookie", &[("cookie", "a=1; session=a%20b; session=c")], "", "a%20b"),
+    ] {
+        let answer = post(path, headers, body);
+        assert_eq!((answer.status, answer.text().as_str()), (200, expected), "{path} {body}");
+    }
+}
+
+#[test]
+fn a_body_that_does_not_fit_names_the_argument_and_costs_no_worker() {
+    let cofferdam = start(&of_bodies());
+    let spares = || cofferdam.metric("cofferdam_workers", &[("state", "spare")]);
+    eventually!(spares(), |n| *n == 5.0);
+    let calm = Calm::of(&cofferdam);
+    for (path, headers, body, argument, problem_is) in [
+        ("/json", &[][..], "{\"codes\": [1", "with", "the body is not JSON: EOF"),
+        ("/json", &[], "", "with", "the body is not JSON"),
+        ("/json", &[], "{}", "code", "missing: it is taken from `/codes/1` of the JSON body"),
+        ("/json", &[], "{\"codes\": [1, \"2\"]}", "code", "must be a whole number"),
+        ("/json", &[], "{\"codes\": [1, 6]}", "code", "must be from -5 to 5"),
+        ("/json", &[], "{\"codes\": [1, 2.5]}", "code", "must be a whole number"),
+        ("/json", &[], "{\"codes\": [1, 99999999999]}", "code", "must be a whole number from"),
+        (
+            "/json",
+            &[],
+            "{\"user\": {\"errno\": true}, \"codes\": [1, 2]}",
+            "with",
+            "must be a whole",
+        ),
+        ("/name", &[], "{\"user\": {\"name\": \"a\\u0000b\"}}", "text", "must not contain NUL"),
+        ("/name", &[], "{\"user\": {\"name\": \"far too long\"}}", "text", "at most 8 bytes"),
+        ("/name", &[], "{\"user\": {\"name\": 7}}", "text", "must be a string"),
+        ("/form", &[FORM], "text=a%00b", "text", "must not contain NUL"),
+        ("/form", &[FORM], "text=far+too+long", "text", "must have at most 8 bytes"),
+        (
+            "/form",
+            &[("content-type", "application/json")],
+            "text=x",
+            "text",
+            "the body is not application/x-www",
+        ),
+        ("/cookie", &[], "", "text", "missing: it is taken from the cookie `session`"),
+    ] {
+        let answer = http::request(cofferdam.addr(), "POST", path, headers, body.as_bytes());
+        problem(&answer, 400, "bad_argument");
+        let told = detail(&answer);
+        assert!(told.starts_with(&format!("argument `{argument}`: ")), "{path} {body}: {told}");
+        assert!(told.contains(problem_is), "{path} {body}: {told}");
+    }
+    calm.returns(&cofferdam);
+    let now = cofferdam.metrics();
+    assert_eq!(now.metric("cofferdam_worker_starts_total", &[]), 5.0);
+    assert_eq!(now.metric("cofferdam_spare_lookups_total", &[]), 0.0);
+    assert_eq!(now.metric("cofferdam_calls_total", &[]), 0.0);
+}

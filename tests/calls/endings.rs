@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::gates::Gates;
 use super::ground::{ask, function, of, start, start_with};
+use super::swapped::Swapped;
 use crate::support::http::{Connection, encode};
 use crate::support::{Cofferdam, http, process, quiet};
 
@@ -14,25 +15,37 @@ use crate::support::{Cofferdam, http, process, quiet};
 fn busy(functions: &[(&str, &str)]) -> (Cofferdam, Vec<Connection>) {
     let function = |(name, fixture): &(&str, &str)| function(name, fixture, "spares = 2", "");
     let cofferdam = start(&functions.iter().map(function).collect::<Vec<_>>());
+    let clients = inside(&cofferdam, functions);
+    (cofferdam, clients)
+}
+
+/// Two calls of each.
+fn inside(cofferdam: &Cofferdam, functions: &[(&str, &str)]) -> Vec<Connection> {
     let mut clients = Vec::new();
     for (name, _) in [functions, functions].concat() {
         let mut client = Connection::open(cofferdam.addr()).unwrap();
         client.send(&encode("GET", &format!("/{name}"), &[], b"")).unwrap();
         clients.push(client);
     }
-    (cofferdam, clients)
+    clients
 }
 
 #[test]
 fn killed_it_leaves_no_worker() {
-    let tempers =
-        [("ignoring", "ignore_term"), ("looping", "loop"), ("starting", "hang_constructor")];
-    let (mut cofferdam, _clients) = busy(&tempers);
+    let tempers = [("ignoring", "ignore_term"), ("looping", "loop"), ("starting", "")];
+    let swapped = Swapped::new();
+    let mut cofferdam = start(&[
+        function("ignoring", "ignore_term", "spares = 2", ""),
+        function("looping", "loop", "spares = 2", ""),
+        swapped.function("starting", "", ""),
+    ]);
+    swapped.becomes("hang_constructor");
+    let _clients = inside(&cofferdam, &tempers);
     let workers = |state| cofferdam.metric("cofferdam_workers", &[("state", state)]);
     eventually!((workers("busy"), workers("spare")), |now| *now == (4.0, 4.0));
-    eventually!(workers("starting"), |count| *count >= 3.0);
+    eventually!(workers("starting"), |count| *count >= 2.0);
     let below = process::descendants(cofferdam.pid());
-    assert!(below.len() >= 11, "{below:?}");
+    assert!(below.len() >= 10, "{below:?}");
     cofferdam.signal(Signal::KILL);
     cofferdam.wait(Duration::from_secs(1));
     process::no_process_left(&below, Duration::from_secs(1));

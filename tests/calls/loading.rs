@@ -1,4 +1,5 @@
-//! Libraries that cannot be loaded: `check` refuses them, a call is told, and no storm of starts follows.
+//! Libraries that cannot be loaded: `check` and `run` refuse them; one that breaks later costs its calls, and no storm of
+//! starts follows.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::ground::{
     Calm, beside_a_neighbour, calls, function, function_of, logged, of, problem, start, starts,
 };
+use super::swapped::Swapped;
+use crate::support::clib::library;
 use crate::support::load::at_once;
 use crate::support::{Cofferdam, http};
 
@@ -83,52 +86,124 @@ fn check_names_every_function_that_cannot_be_loaded_and_the_mend() {
     }
 }
 
+/// `run` with these functions: what it says while it refuses to start.
+#[track_caller]
+fn refused_by_run(functions: &[String]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cofferdam.toml");
+    let listen = "listen = \"127.0.0.1:0\"\nadmin.address = \"off\"\n\n".to_owned();
+    std::fs::write(&file, listen + &functions.concat()).unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_cofferdam")).arg("run").arg(file).output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(output.stdout.is_empty(), "it listened: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn run_refuses_what_check_refuses() {
+    let absent = "prototype = \"int negat(bool b)\"\narguments = { b = true }";
+    let narrow = "prototype = \"int s64(int n)\"\narguments = { n = 1 }";
+    let crash = library("crash_constructor");
+    let told = refused_by_run(&[
+        function_of("missing", Path::new(MISSING), "", ""),
+        function("symbol", "functions", absent, ""),
+        function_of("constructor", &crash, "", ""),
+        function("init", "handlers", "handler = \"bad_init\"", ""),
+        function("narrow", "functions", narrow, ""),
+        function("fine", "stdin", "", ""),
+    ]);
+    let crash = crash.display().to_string();
+    for (name, why) in [
+        ("missing", "No such file or directory; check the path"),
+        ("symbol", "did you mean `negate`?"),
+        ("constructor", &format!("{crash}: the worker crashed with SIGABRT")),
+        ("init", "bad_init_init returned 7"),
+        ("narrow", "parameter 1 `n`: the file says `int64_t`, the prototype says `int`"),
+    ] {
+        let start = format!("error: function `{name}`: ");
+        let mut lines = told.lines().filter(|line| line.starts_with(&start));
+        assert!(lines.any(|line| line.contains(why)), "{name}: {told}");
+    }
+    assert!(!told.contains("`fine`"), "{told}");
+}
+
 #[test]
 fn a_library_that_is_missing_when_it_is_called() {
-    let cofferdam = start(&[function_of("f", Path::new(MISSING), "", "")]);
-    load_fails(&cofferdam, "load", MISSING);
+    let swapped = Swapped::new();
+    let cofferdam = start(&[swapped.function("f", "", "")]);
+    swapped.goes();
+    load_fails(&cofferdam, "load", "lib.so: cannot open shared object file");
 }
 
 #[test]
 fn a_symbol_that_is_missing_when_it_is_called() {
-    let absent = "prototype = \"int absent(void)\"";
-    let cofferdam = start(&[function("f", "stdin", absent, "")]);
+    let swapped = Swapped::new();
+    let cofferdam = start(&[swapped.function("f", "prototype = \"int absent(void)\"", "")]);
+    swapped.becomes("stdin");
     load_fails(&cofferdam, "load", "no symbol absent in ");
 }
 
 #[test]
 fn an_init_that_fails() {
-    let cofferdam = start(&[function("f", "handlers", "handler = \"bad_init\"", "")]);
+    let swapped = Swapped::new();
+    let cofferdam = start(&[swapped.function("f", "handler = \"bad_init\"", "")]);
+    swapped.becomes("handlers");
     load_fails(&cofferdam, "init", "bad_init_init returned 7");
 }
 
 #[test]
+fn a_handle_that_is_not_made() {
+    let keys = "prototype = \"int was_set_up(void)\"\ninit = \"int set_up_badly(void)\"";
+    let swapped = Swapped::new();
+    let cofferdam = start(&[swapped.function("f", keys, "")]);
+    swapped.becomes("typed");
+    load_fails(&cofferdam, "init", "set_up_badly returned 3: Permission denied");
+    let null = "prototype = \"int was_set_up(void)\"\n\
+                init = \"struct store *store_open(const char *path, int size)\"\n\
+                init_arguments = { path = { const = \"\" }, size = 1 }";
+    let told = refused(&[function("f", "typed", keys, ""), function("g", "typed", null, "")]);
+    assert!(told.contains("function `f`: ") && told.contains("set_up_badly returned 3"), "{told}");
+    assert!(told.contains("store_open returned null: No such file or directory"), "{told}");
+}
+
+#[test]
 fn a_constructor_that_crashes() {
-    let cofferdam = start(&[function("f", "crash_constructor", "", "")]);
+    let swapped = Swapped::new();
+    let cofferdam = start(&[swapped.function("f", "", "")]);
+    swapped.becomes("crash_constructor");
     load_fails(&cofferdam, "load", "crashed with SIGABRT");
 }
 
 #[test]
 fn a_broken_constructor_is_no_storm_of_starts() {
-    let cofferdam = start(&[function("f", "crash_constructor", "spares = 4", "")]);
-    let begun = Instant::now();
-    eventually!(starts(&cofferdam, "f"), |count| *count >= 4.0);
+    let swapped = Swapped::new();
+    let cofferdam = start(&[swapped.function("f", "spares = 1", "")]);
+    let spare = || of(&cofferdam, "workers", "f", &[("state", "spare")]);
+    eventually!(spare(), |count| *count == 1.0);
+    swapped.becomes("crash_constructor");
+    assert_eq!(cofferdam.get("/f").status, 200);
+    let (before, begun) = (starts(&cofferdam, "f"), Instant::now());
+    eventually!(starts(&cofferdam, "f"), |count| *count >= before + 4.0);
     // 100, 200 and 400 ms lie between the first four.
     assert!(begun.elapsed() > Duration::from_millis(500), "{:?}", begun.elapsed());
     let waits =
         |lines: &Vec<String>| lines.iter().any(|l| l.contains("a spare could not be started"));
     eventually!(cofferdam.stderr(), waits);
-    assert_eq!(of(&cofferdam, "workers", "f", &[("state", "spare")]), 0.0);
+    assert_eq!(spare(), 0.0);
 }
 
 #[test]
 fn a_constructor_that_hangs_is_given_up() {
-    let hanging =
-        || function("f", "hang_constructor", "max_concurrency = 2", "timeout = \"400ms\"");
+    let (one, other) = (Swapped::new(), Swapped::new());
+    let limits = "max_concurrency = 2";
     let patient =
         "[[routes]]\nname = \"patient\"\npath = \"/patient\"\ncall = \"f\"\n\n".to_owned();
-    let checked = std::thread::spawn(move || refused(&[hanging()]));
-    let cofferdam = start(&[hanging(), patient]);
+    let cofferdam = start(&[one.function("f", limits, "timeout = \"400ms\""), patient]);
+    one.becomes("hang_constructor");
+    other.becomes("hang_constructor");
+    let path = other.path().display().to_string();
+    let checked = std::thread::spawn(move || refused(&[other.function("f", "", "")]));
     let calm = Calm::of(&cofferdam);
     let answers = beside_a_neighbour(&cofferdam, |addr| {
         at_once(2, move |index| http::get(addr, ["/f", "/patient"][index])).0
@@ -142,5 +217,6 @@ fn a_constructor_that_hangs_is_given_up() {
     let counted = |outcome| calls(&cofferdam, "f", outcome);
     assert_eq!((counted("timeout"), counted("load_failed")), (1.0, 1.0));
     let told = checked.join().unwrap();
-    assert!(told.contains("function `f`: the library did not load within 10 s"), "{told}");
+    let expected = format!("function `f`: {path}: the library did not load within 10 s");
+    assert!(told.contains(&expected), "{told}");
 }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cofferdam::config::function::{
-    Entry, Input, Number, OnDisconnect, Operator, Order, ResponseBody, Source, Target, Test,
+    Bounds, Entry, Failing, Input, OnDisconnect, Order, ResponseBody, Source, Target,
 };
 use cofferdam::config::upstream::{Balance, Protocol};
 use cofferdam::config::{Action, Address, Function, HostMatch, Origin, PathMatch, Segment};
+use cofferdam::ffi::callee::{Given, Message};
 use cofferdam::ffi::signature::{Return, Slot};
+use cofferdam::ffi::success::Success;
 use cofferdam::ffi::value::{Scalar, Value};
 
 use super::{complete, parse};
@@ -147,7 +149,7 @@ call = "./lib/../libslow.so:main"
     assert_eq!(function.spares, 7);
     let Entry::Function(bound) = &function.entry else { panic!("{function:?}") };
     assert_eq!(
-        (bound.symbol.as_str(), bound.signature.returns),
+        (bound.callee.symbol.as_str(), bound.callee.signature.returns),
         ("main", Return::Scalar(Scalar::I32))
     );
 }
@@ -172,24 +174,54 @@ fn every_form_of_argument_is_bound() {
         Slot::BufferLength { of: 7, scalar: Scalar::U64 },
         Slot::Out(Scalar::I32),
     ];
-    assert_eq!(bound.signature.slots, expected);
+    assert_eq!(bound.callee.signature.slots, expected);
     assert_eq!(bound.inputs.len(), expected.iter().filter(|slot| slot.is_taken()).count());
     assert_eq!(bound.outputs, ["out", "colours"]);
     let width = Input {
         parameter: "w".into(),
         target: Target::Scalar(Scalar::I32),
         source: Source::Query("w".into()),
+        bounds: Bounds { least: Some(Value::Int(1)), most: Some(Value::Int(4096)), length: None },
         default: Some(Value::Int(320)),
     };
     assert_eq!(bound.inputs[1], width);
     assert_eq!(bound.inputs[2].source, Source::Path("height".into()));
     assert_eq!(bound.inputs[3].source, Source::Constant(Value::Bytes(b"lanczos".to_vec())));
     assert_eq!(bound.inputs[5].source, Source::Constant(Value::Int(85)));
-    assert_eq!(bound.success, Some(Test { operator: Operator::Equal, operand: Number::Int(0) }));
-    assert_eq!(
-        (&bound.response.body, bound.failure_status.as_u16()),
-        (&ResponseBody::Output(0), 422)
-    );
+    assert_eq!(bound.callee.success, Success::parse("== 0", &[]).ok());
+    assert_eq!(bound.response.body, ResponseBody::Output(0));
+    assert_eq!(bound.response.headers[0].0, "cache-control");
+    assert_eq!(bound.failure.status.map(|status| status.as_u16()), Some(422));
+    let message = Message { symbol: "resize_strerror".into(), given: Given::Returned(Scalar::I32) };
+    assert_eq!(bound.callee.message, Some(message));
+}
+
+#[test]
+fn a_handle_is_made_by_init() {
+    let config = complete();
+    let Entry::Function(bound) = &function(&config, "find").entry else { panic!() };
+    let slots = [
+        Slot::Handle,
+        Slot::Text,
+        Slot::Text,
+        Slot::InOut(Scalar::I32),
+        Slot::TimeLeft(Scalar::I64),
+        Slot::Text,
+        Slot::Null,
+    ];
+    assert_eq!(bound.callee.signature.slots, slots);
+    assert_eq!(bound.inputs[0].source, Source::Json("/user/name".into()));
+    assert_eq!(bound.inputs[0].bounds.length, Some(64));
+    assert_eq!(bound.inputs[1].source, Source::Cookie("session".into()));
+    assert_eq!(bound.inputs[2].source, Source::Json("/limit".into()));
+    assert_eq!(bound.inputs[3].source, Source::RequestId);
+    assert_eq!(bound.outputs, ["limit"]);
+    let opening = bound.callee.opening.as_ref().unwrap();
+    assert_eq!(opening.signature.slots, [Slot::Text, Slot::HandleOut]);
+    assert_eq!(opening.values, [Value::Bytes(b"/var/lib/users.db".to_vec())]);
+    assert_eq!(opening.exit.as_deref(), Some("db_close"));
+    assert_eq!(bound.callee.free.as_deref(), Some("free"));
+    assert_eq!(bound.failure, Failing { status: None, tells_errno: true });
 }
 
 #[test]

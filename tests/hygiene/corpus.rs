@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::clib::library;
+
 #[path = "../../fuzz/checks.rs"]
 mod checks;
 
@@ -113,5 +115,26 @@ fn a_proxy_header_with_one_byte_changed_ends_where_it_ends() {
                 checks::proxy_protocol(&changed);
             }
         }
+    }
+}
+
+#[test]
+fn a_library_that_was_tampered_with_never_panics() {
+    let (seed, other) = (library("typed"), library("functions"));
+    let (seed, other) = (fs::read(seed).unwrap(), fs::read(other).unwrap());
+    checks::elf(&seed);
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..MUTANTS {
+        let mut bytes = seed.clone();
+        for _ in 0..=dice.below(24) {
+            match dice.below(8) {
+                0 => tamper(&mut bytes, &other, &mut dice),
+                _ => {
+                    let place = dice.below(bytes.len());
+                    bytes[place] = dice.below(256) as u8;
+                }
+            }
+        }
+        checks::elf(&bytes);
     }
 }

@@ -19,8 +19,8 @@ use crate::wire::codec::CodecError;
 pub(super) fn of_answer(function: &Function, answer: &Answer) -> (CallOutcome, Accounting) {
     let ok = |is_ok| if is_ok { CallOutcome::Ok } else { CallOutcome::Failed };
     match (answer, &function.entry) {
-        (Answer::Returned { value, accounting, .. }, Entry::Function(bound)) => {
-            (ok(bound.is_success(value)), *accounting)
+        (Answer::Returned { returned, accounting }, Entry::Function(bound)) => {
+            (ok(bound.callee.is_success(returned)), *accounting)
         }
         (Answer::Returned { accounting, .. }, Entry::Handler { .. }) => {
             (CallOutcome::Ok, *accounting)

@@ -21,8 +21,6 @@ const fn later(
     Later { section, key, what, instead }
 }
 
-const ARGUMENT: &str = "functions.NAME.arguments.PARAMETER";
-
 /// Keys.
 pub(crate) const LATER: &[Later] = &[
     later(
@@ -38,25 +36,6 @@ pub(crate) const LATER: &[Later] = &[
         "remove it: a call answers the request that made it; see on_disconnect = \"finish\"",
     ),
     later("", "brokers", "[brokers.NAME]", "remove it: calls come from HTTP requests"),
-    later(
-        "functions.NAME.failure",
-        "message",
-        "messages of failures",
-        "remove it: failure = { status = 422 }",
-    ),
-    later(
-        ARGUMENT,
-        "json",
-        "arguments from a JSON body",
-        "take the \"body\" as a string, or the value from { query = \"…\" }",
-    ),
-    later(
-        ARGUMENT,
-        "form",
-        "arguments from a form",
-        "take the value from { query = \"…\" }, or write a `handler`",
-    ),
-    later(ARGUMENT, "cookie", "arguments from cookies", "take { header = \"cookie\" } as a string"),
 ];
 
 /// Values that are one of a few words; `section` is the key.

@@ -42,6 +42,26 @@ impl Read for Literal {
     }
 }
 
+/// `"errno"`, or a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrErrno<T> {
+    Errno,
+    Is(T),
+}
+
+impl<T: Read> Read for OrErrno<T> {
+    fn kind() -> String {
+        format!("{} or \"errno\"", T::kind())
+    }
+
+    fn read(item: &Item<'_>, key: &str, source: &mut Source<'_>) -> Option<Self> {
+        match item.get_ref() {
+            DeValue::String(text) if text == "errno" => Some(OrErrno::Errno),
+            _ => T::read(item, key, source).map(OrErrno::Is),
+        }
+    }
+}
+
 /// What an argument is bound to.
 #[derive(Clone, Debug)]
 pub(crate) enum Binding {

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::config::raw::{Argument, Binding, Field, Literal, list};
+use crate::config::raw::{Argument, Binding, Field, Literal, closest, list};
 use crate::config::source::Complaint;
 
 /// Where a parameter comes from, or goes to.
@@ -12,6 +12,14 @@ pub(super) enum Form {
     Query(String),
     Path(String),
     Header(HeaderName),
+    Cookie(String),
+    Field(String),
+    Json(String),
+    RequestId,
+    TimeLeft,
+    /// What `init` made.
+    Handle,
+    Null,
     Constant(Literal),
     /// The length of another parameter.
     Length(String),
@@ -33,19 +41,33 @@ pub(super) fn form(binding: &Binding, parameter: &str) -> Result<Option<Form>, C
     }
 }
 
+/// Short forms.
+const WORDS: [(&str, Form); 6] = [
+    ("body", Form::Body),
+    ("out", Form::Out),
+    ("handle", Form::Handle),
+    ("null", Form::Null),
+    ("request_id", Form::RequestId),
+    ("time_left_ms", Form::TimeLeft),
+];
+
 fn word(word: &str, parameter: &str) -> Result<Form, Complaint> {
-    match word {
-        "body" => Ok(Form::Body),
-        "out" => Ok(Form::Out),
-        _ => {
-            let mend = format!(
-                "write \"body\", \"out\", {{ query = \"{parameter}\" }}, \
-                 or a constant string as {{ const = \"{word}\" }}"
-            );
-            Err(Complaint::new(format!("`{word}` is no place an argument comes from"), mend))
-        }
-    }
+    let known = WORDS.into_iter().find(|(name, _)| *name == word);
+    known.map(|(_, form)| form).ok_or_else(|| {
+        let names: Vec<_> = WORDS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let mend = match closest(word, WORDS.iter().map(|(name, _)| *name)) {
+            Some(close) => format!("did you mean \"{close}\"?"),
+            None => format!(
+                "write {}, {{ query = \"{parameter}\" }}, or a constant string as {{ const = \"{word}\" }}",
+                names.join(", ")
+            ),
+        };
+        Complaint::new(format!("`{word}` is no place an argument comes from"), mend)
+    })
 }
+
+/// Sources that a request may not have.
+const MAY_LACK: [&str; 5] = ["query", "header", "cookie", "form", "json"];
 
 fn from_table(table: &Argument, parameter: &str) -> Result<Option<Form>, Complaint> {
     let written = written(table);
@@ -62,9 +84,10 @@ fn from_table(table: &Argument, parameter: &str) -> Result<Option<Form>, Complai
             return Err(Complaint::new(message, "an argument has one source: keep one of them"));
         }
     }
-    if table.default.is_some() && table.query.is_none() && table.header.is_none() {
+    if table.default.is_some() && !MAY_LACK.contains(&written[0]) {
         let message = format!("a default beside `{}` would never be taken", written[0]);
-        return Err(Complaint::new(message, "a default goes with query or header: remove it"));
+        let mend = format!("a default goes with {}: remove it", list(&MAY_LACK));
+        return Err(Complaint::new(message, mend));
     }
     the_one(table)
 }
@@ -75,6 +98,9 @@ fn written(table: &Argument) -> Vec<&'static str> {
         ("query", table.query.is_some()),
         ("path", table.path.is_some()),
         ("header", table.header.is_some()),
+        ("cookie", table.cookie.is_some()),
+        ("form", table.form.is_some()),
+        ("json", table.json.is_some()),
         ("const", table.constant.is_some()),
         ("len", table.len.is_some()),
         ("buffer", table.buffer.is_some()),
@@ -90,6 +116,12 @@ fn the_one(table: &Argument) -> Result<Option<Form>, Complaint> {
     if let Some(name) = text(table.header.as_ref()) {
         return header(&name).map(|name| Some(Form::Header(name)));
     }
+    if let Some(pointer) = text(table.json.as_ref()) {
+        return self::pointer(pointer).map(Some);
+    }
+    if let Some(name) = text(table.cookie.as_ref()) {
+        return cookie(name).map(Some);
+    }
     if let Some(Field { value: Some(size), .. }) = &table.buffer {
         return buffer(size.0).map(Some);
     }
@@ -97,6 +129,7 @@ fn the_one(table: &Argument) -> Result<Option<Form>, Complaint> {
     let forms = [
         text(table.query.as_ref()).map(Form::Query),
         text(table.path.as_ref()).map(Form::Path),
+        text(table.form.as_ref()).map(Form::Field),
         text(table.len.as_ref()).map(Form::Length),
         constant.map(Form::Constant),
     ];
@@ -109,6 +142,31 @@ pub(super) fn header(name: &str) -> Result<HeaderName, Complaint> {
     parsed.map_err(|_| {
         Complaint::new(format!("`{name}` is no header name"), "write it as \"x-request-id\"")
     })
+}
+
+/// RFC 6901 section 3.
+fn pointer(text: String) -> Result<Form, Complaint> {
+    let is_escape = |after: &str| after.starts_with(['0', '1']);
+    let starts = text.is_empty() || text.starts_with('/');
+    if starts && text.split('~').skip(1).all(is_escape) {
+        return Ok(Form::Json(text));
+    }
+    let mend = format!(
+        "write it as \"/{}\": a / before each name, ~0 for ~ and ~1 for / inside one",
+        text.replace('~', "~0").replace('.', "/")
+    );
+    Err(Complaint::new(format!("`{text}` is no JSON Pointer"), mend))
+}
+
+/// A token (RFC 6265 section 4.1.1).
+fn cookie(name: String) -> Result<Form, Complaint> {
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(_) => Ok(Form::Cookie(name)),
+        Err(_) => Err(Complaint::new(
+            format!("`{name}` is no name of a cookie"),
+            "write it as \"session\"",
+        )),
+    }
 }
 
 fn buffer(bytes: u64) -> Result<Form, Complaint> {

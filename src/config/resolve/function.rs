@@ -8,10 +8,11 @@ use http::StatusCode;
 use super::limits::limits;
 use super::sandbox::Sandboxes;
 use super::{bind, name, parsed, require, value, value_or};
-use crate::config::function::{Bound, Entry, Function, Response, ResponseBody};
+use crate::config::function::{Bound, Entry, Failing, Function, Response, ResponseBody};
 use crate::config::raw::{self, Field, File, Named, closest, list};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
+use crate::ffi::callee::Callee;
 use crate::ffi::signature::{Return, Signature};
 use crate::ffi::value::Scalar;
 
@@ -50,18 +51,28 @@ fn only_limits(defaults: &raw::Function, source: &mut Source<'_>) {
         ("library", defaults.library.as_ref().map(|f| &f.span)),
         ("prototype", defaults.prototype.as_ref().map(|f| &f.span)),
         ("handler", defaults.handler.as_ref().map(|f| &f.span)),
-        ("arguments", defaults.arguments.as_ref().map(|f| &f.span)),
-        ("success", defaults.success.as_ref().map(|f| &f.span)),
-        ("response", defaults.response.as_ref().map(|f| &f.span)),
-        ("failure", defaults.failure.as_ref().map(|f| &f.span)),
     ];
-    for (key, span) in own {
+    for (key, span) in own.into_iter().chain(beside_a_prototype(defaults)) {
         if let Some(span) = span {
             let problem =
                 Problem::at(span, format!("`{key}` has no default: it is a function's own"));
             source.wrong(problem.help("write it in [functions.NAME]"));
         }
     }
+}
+
+/// The keys that only a prototype has.
+fn beside_a_prototype(raw: &raw::Function) -> [(&'static str, Option<&Span>); 8] {
+    [
+        ("arguments", raw.arguments.as_ref().map(|f| &f.span)),
+        ("init", raw.init.as_ref().map(|f| &f.span)),
+        ("init_arguments", raw.init_arguments.as_ref().map(|f| &f.span)),
+        ("exit", raw.exit.as_ref().map(|f| &f.span)),
+        ("free", raw.free.as_ref().map(|f| &f.span)),
+        ("success", raw.success.as_ref().map(|f| &f.span)),
+        ("response", raw.response.as_ref().map(|f| &f.span)),
+        ("failure", raw.failure.as_ref().map(|f| &f.span)),
+    ]
 }
 
 fn one(
@@ -121,13 +132,7 @@ fn entry(raw: &raw::Function, section: &Span, source: &mut Source<'_>) -> Option
 }
 
 fn handler(raw: &raw::Function, source: &mut Source<'_>) -> Option<Entry> {
-    let prototype_only = [
-        ("arguments", raw.arguments.as_ref().map(|f| &f.span)),
-        ("success", raw.success.as_ref().map(|f| &f.span)),
-        ("response", raw.response.as_ref().map(|f| &f.span)),
-        ("failure", raw.failure.as_ref().map(|f| &f.span)),
-    ];
-    for (key, span) in prototype_only {
+    for (key, span) in beside_a_prototype(raw) {
         if let Some(span) = span {
             let problem = Problem::at(span, format!("`{key}` goes with a `prototype`"));
             source.wrong(
@@ -191,7 +196,7 @@ impl Functions {
             return None;
         }
         let entry = match reference {
-            Reference::Call => Entry::Function(Box::new(plain(symbol))),
+            Reference::Call => Entry::Function(Box::new(plain(&symbol))),
             Reference::Handler => Entry::Handler { symbol },
         };
         let limits = limits(&raw::Function::default(), &self.defaults, &self.sandboxes, source);
@@ -222,19 +227,20 @@ impl Functions {
 }
 
 /// `int SYMBOL(void)`, answered with what it returns.
-fn plain(symbol: String) -> Bound {
+fn plain(symbol: &str) -> Bound {
+    let signature = Signature { returns: Return::Scalar(Scalar::I32), slots: Vec::new() };
     Bound {
         prototype: format!("int {symbol}(void)"),
-        symbol,
-        signature: Signature { returns: Return::Scalar(Scalar::I32), slots: Vec::new() },
+        init: None,
+        callee: Callee::plain(symbol, signature),
         inputs: Vec::new(),
         outputs: Vec::new(),
-        success: None,
         response: Response {
             status: StatusCode::OK,
             body: ResponseBody::Return,
             content_type: None,
+            headers: Vec::new(),
         },
-        failure_status: StatusCode::INTERNAL_SERVER_ERROR,
+        failure: Failing { status: Some(StatusCode::INTERNAL_SERVER_ERROR), tells_errno: false },
     }
 }

@@ -1,74 +1,19 @@
-//! What becomes of a return: `success`, `response`, `failure`, and the statuses they answer with.
+//! `response`: how a success is answered; and the statuses and media types that answers may have.
 
 use std::ops::RangeInclusive;
 
-use http::{HeaderValue, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::form::header;
 use super::{parsed, value};
-use crate::config::function::{Number, Operator, Response, ResponseBody, Test};
-use crate::config::raw::{self, Field, closest, list};
+use crate::config::function::{Response, ResponseBody};
+use crate::config::raw::{self, Field, Named, closest, list};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
+use crate::ffi::callee::STDOUT;
 use crate::ffi::prototype::Prototype;
 use crate::ffi::signature::Return;
-use crate::ffi::value::Scalar;
-
-/// Longer ones first, so that `<=` is not read as `<`.
-const OPERATORS: [(&str, Operator); 6] = [
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("<=", Operator::LessOrEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("<", Operator::Less),
-    (">", Operator::Greater),
-];
-
-/// `success = "== 0"`.
-pub(super) fn success(
-    raw: &raw::Function,
-    returns: Return,
-    source: &mut Source<'_>,
-) -> Option<Test> {
-    if let (Some(failure), None) = (&raw.failure, &raw.success) {
-        let problem = Problem::at(&failure.span, "`failure` without `success` would never answer");
-        source.wrong(problem.help("say which returns are a success: success = \"== 0\""));
-    }
-    parsed(raw.success.as_ref(), source, |text| test(text, returns))
-}
-
-fn test(text: &str, returns: Return) -> Result<Test, Complaint> {
-    let Return::Scalar(scalar) = returns else {
-        let message = "only a number that the function returns can be tested";
-        return Err(Complaint::new(message, "remove `success`, or correct the return type"));
-    };
-    let mend = "write ==, !=, <, <=, > or >= and a number, as \"== 0\"";
-    let trimmed = text.trim();
-    let found = OPERATORS.iter().find_map(|(sign, operator)| {
-        trimmed.strip_prefix(sign).map(|rest| (*operator, rest.trim()))
-    });
-    let (operator, operand) =
-        found.ok_or_else(|| Complaint::new(format!("`{text}` is no test of a number"), mend))?;
-    let operand = number(operand, scalar).ok_or_else(|| {
-        Complaint::new(format!("`{operand}` is no number of the returned type"), mend)
-    })?;
-    Ok(Test { operator, operand })
-}
-
-fn number(text: &str, scalar: Scalar) -> Option<Number> {
-    let plain = !text.is_empty() && !text.starts_with('+');
-    match scalar {
-        Scalar::F32 | Scalar::F64 => {
-            Scalar::F64.parse(text).ok().and_then(|_| text.parse().ok()).map(Number::Float)
-        }
-        _ => text.parse().ok().filter(|_| plain).map(Number::Int),
-    }
-}
-
-/// `failure = { status = 422 }`.
-pub(super) fn failure_status(raw: &raw::Function, source: &mut Source<'_>) -> StatusCode {
-    let written = value(raw.failure.as_ref()).and_then(|failure| failure.status.as_ref());
-    status(written, 400..=599, source).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
 
 /// A status, if written.
 pub(super) fn status(
@@ -128,7 +73,7 @@ pub(super) fn response(
     let empty = if returns == Return::Void { ResponseBody::Empty } else { ResponseBody::Return };
     let default = if returns == Return::Void { StatusCode::NO_CONTENT } else { StatusCode::OK };
     let Some(written) = value(raw.response.as_ref()) else {
-        return Response { status: default, body: empty, content_type: None };
+        return Response { status: default, body: empty, content_type: None, headers: Vec::new() };
     };
     let named = parsed(written.body.as_ref(), source, |name| body(name, outputs, prototype));
     let is_named = named.is_some();
@@ -139,7 +84,45 @@ pub(super) fn response(
         source.wrong(no_body(&field.span, status));
     }
     let content_type = parsed(written.content_type.as_ref(), source, content_type);
-    Response { status, body, content_type }
+    let headers = headers(written.headers.as_ref(), source);
+    Response { status, body, content_type, headers }
+}
+
+/// What the proxy writes itself, or has a key of its own.
+const OWN: [HeaderName; 5] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    TRANSFER_ENCODING,
+    HeaderName::from_static("server-timing"),
+];
+
+fn headers(
+    written: Option<&Field<Named<String>>>,
+    source: &mut Source<'_>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let entries = value(written).map(|Named(entries)| entries.as_slice()).unwrap_or_default();
+    let mut headers = Vec::new();
+    for (key, field) in entries {
+        let name = parsed(Some(key), source, |text| {
+            let name = header(text)?;
+            match OWN.contains(&name) {
+                true if name == CONTENT_TYPE => Err(Complaint::new(
+                    "the media type has a key of its own",
+                    "write content_type = \"…\" beside `headers`",
+                )),
+                true => Err(Complaint::new(format!("`{text}` is the proxy's own"), "remove it")),
+                false => Ok(name),
+            }
+        });
+        let content = parsed(Some(field), source, |text| {
+            HeaderValue::from_str(text).map_err(|_| {
+                Complaint::new("this is no header's value", "write visible characters on one line")
+            })
+        });
+        headers.extend(name.zip(content));
+    }
+    headers
 }
 
 fn body(name: &str, outputs: &[String], prototype: &Prototype) -> Result<ResponseBody, Complaint> {
@@ -149,6 +132,9 @@ fn body(name: &str, outputs: &[String], prototype: &Prototype) -> Result<Respons
             Return::Void => Err(Complaint::new(nothing, "remove `body`: the answer is a 204")),
             _ => Ok(ResponseBody::Return),
         };
+    }
+    if name == STDOUT {
+        return Ok(ResponseBody::Stdout);
     }
     if let Some(index) = outputs.iter().position(|output| output == name) {
         return Ok(ResponseBody::Output(index));
@@ -160,9 +146,9 @@ fn body(name: &str, outputs: &[String], prototype: &Prototype) -> Result<Respons
     let mend = match closest(name, outputs.iter().map(String::as_str)) {
         Some(close) => format!("did you mean \"{close}\"?"),
         None if outputs.is_empty() => {
-            "write body = \"return\": no parameter is bound to { buffer = … } or \"out\"".into()
+            "write body = \"return\" or \"stdout\": no parameter is bound to { buffer = … } or \"out\"".into()
         }
-        None => format!("write \"return\" or one of {}", list(outputs)),
+        None => format!("write \"return\", \"stdout\" or one of {}", list(outputs)),
     };
     Err(Complaint::new(message, mend))
 }
@@ -170,30 +156,6 @@ fn body(name: &str, outputs: &[String], prototype: &Prototype) -> Result<Respons
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tests_of_a_return() {
-        let int = Return::Scalar(Scalar::I32);
-        for (text, operator, operand) in [
-            ("== 0", Operator::Equal, 0),
-            ("!=-1", Operator::NotEqual, -1),
-            (" <= 5 ", Operator::LessOrEqual, 5),
-            (">3", Operator::Greater, 3),
-        ] {
-            assert_eq!(
-                test(text, int),
-                Ok(Test { operator, operand: Number::Int(operand) }),
-                "{text}"
-            );
-        }
-        let float = test("< 0.5", Return::Scalar(Scalar::F64)).unwrap();
-        assert_eq!(float.operand, Number::Float(0.5));
-        for text in ["", "0", "= 0", "== ", "== x", "== 0.5", "== +1", "=== 0", "<> 1"] {
-            assert!(test(text, int).is_err(), "{text}");
-        }
-        assert!(test("== 0", Return::Void).is_err());
-        assert!(test("== 0", Return::Text).is_err());
-    }
 
     #[test]
     fn media_types() {

@@ -14,6 +14,8 @@ pub(super) enum Role {
     Input(Slot, Target, Source),
     /// Memory or a scalar that the function fills.
     Output(Slot),
+    /// Neither from a request nor for an answer: the handle, the time left, null.
+    Given(Slot),
     /// The length, by value, of the parameter named.
     Length(Scalar, String),
     /// The length, by address, of the buffer named.
@@ -27,6 +29,13 @@ pub(super) fn role(ctype: CType, form: Form) -> Result<Role, Complaint> {
         Form::Query(name) => input(ctype, Source::Query(name)),
         Form::Path(name) => input(ctype, Source::Path(name)),
         Form::Header(name) => input(ctype, Source::Header(name)),
+        Form::Cookie(name) => input(ctype, Source::Cookie(name)),
+        Form::Field(name) => input(ctype, Source::Form(name)),
+        Form::Json(pointer) => input(ctype, Source::Json(pointer)),
+        Form::RequestId => request_id(ctype),
+        Form::TimeLeft => time_left(ctype),
+        Form::Handle => handle(ctype),
+        Form::Null => null(ctype),
         Form::Constant(literal) => {
             let (_, target) = input_slot(ctype)?;
             input(ctype, Source::Constant(constant(&literal, target)?))
@@ -42,20 +51,67 @@ fn input(ctype: CType, source: Source) -> Result<Role, Complaint> {
     Ok(Role::Input(slot, target, source))
 }
 
+/// What always will do.
+pub(super) const WRAP: &str =
+    "wrap the function in a handler of cofferdam.h, and write `handler` instead of `prototype`";
+
 fn input_slot(ctype: CType) -> Result<(Slot, Target), Complaint> {
     match ctype {
         CType::Scalar(scalar) => Ok((Slot::Scalar(scalar), Target::Scalar(scalar))),
         CType::Pointer { to: Pointee::Text, .. } => Ok((Slot::Text, Target::Text)),
-        CType::Pointer { to: Pointee::Bytes, .. } => Ok((Slot::Bytes, Target::Bytes)),
-        CType::Pointer { to: Pointee::Scalar(_), is_const: false } => Err(Complaint::new(
-            "a pointer to a number is an output",
-            "bind it to \"out\", or to { len = \"BUFFER\" } if it is the length of one",
+        CType::Pointer { to: Pointee::Bytes | Pointee::Void, .. } => {
+            Ok((Slot::Bytes, Target::Bytes))
+        }
+        CType::Pointer { to: Pointee::Scalar(scalar), is_const: false } => {
+            Ok((Slot::InOut(scalar), Target::Scalar(scalar)))
+        }
+        CType::Pointer { to: Pointee::Scalar(_), is_const: true } => {
+            Err(Complaint::new("an array of numbers cannot come from a request", WRAP))
+        }
+        CType::Pointer { to: Pointee::Opaque, .. } => Err(Complaint::new(
+            "only the library knows what this points to",
+            format!("bind it to \"handle\", which `init` makes, or to \"null\"; else {WRAP}"),
         )),
-        CType::Pointer { to: Pointee::Scalar(_), is_const: true } => Err(Complaint::new(
-            "an array of numbers cannot come from a request",
-            "wrap the function in a handler of cofferdam.h, \
-             and write `handler` instead of `prototype`",
+        CType::Pointer { to: Pointee::Pointer, .. } => Err(Complaint::new(
+            "a pointer to a pointer cannot come from a request",
+            format!("bind it to \"null\" where the function takes that; else {WRAP}"),
         )),
+    }
+}
+
+fn request_id(ctype: CType) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Pointer { to: Pointee::Text, .. } => input(ctype, Source::RequestId),
+        _ => Err(Complaint::new("a request's id is a string", "declare it as const char *")),
+    }
+}
+
+fn time_left(ctype: CType) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Scalar(scalar) if scalar.range().is_some() => {
+            Ok(Role::Given(Slot::TimeLeft(scalar)))
+        }
+        _ => Err(Complaint::new("the time left is a whole number", "declare it as int or long")),
+    }
+}
+
+fn handle(ctype: CType) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Pointer { to: Pointee::Opaque | Pointee::Void, .. } => Ok(Role::Given(Slot::Handle)),
+        CType::Pointer { to: Pointee::Pointer, .. } => Ok(Role::Given(Slot::HandleOut)),
+        _ => Err(Complaint::new(
+            "a handle is a pointer that only the library understands",
+            "declare it as void * or struct NAME *, or bind it to something else",
+        )),
+    }
+}
+
+fn null(ctype: CType) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Pointer { .. } => Ok(Role::Given(Slot::Null)),
+        CType::Scalar(_) => {
+            Err(Complaint::new("only a pointer can be null", "write the number: 0"))
+        }
     }
 }
 
@@ -77,7 +133,7 @@ fn length(ctype: CType, of: String) -> Result<Role, Complaint> {
 
 fn buffer(ctype: CType, capacity: u64) -> Result<Role, Complaint> {
     match ctype {
-        CType::Pointer { to: Pointee::Text | Pointee::Bytes, is_const: false } => {
+        CType::Pointer { to: Pointee::Text | Pointee::Bytes | Pointee::Void, is_const: false } => {
             Ok(Role::Output(Slot::Buffer { capacity }))
         }
         CType::Pointer { is_const: true, .. } => Err(Complaint::new(
@@ -96,7 +152,7 @@ fn out(ctype: CType) -> Result<Role, Complaint> {
         CType::Pointer { to: Pointee::Scalar(scalar), is_const: false } => {
             Ok(Role::Output(Slot::Out(scalar)))
         }
-        CType::Pointer { to: Pointee::Text | Pointee::Bytes, is_const: false } => {
+        CType::Pointer { to: Pointee::Text | Pointee::Bytes | Pointee::Void, is_const: false } => {
             Err(Complaint::new(
                 "bytes that the function fills need memory",
                 "say how much: { buffer = \"64KiB\" }",

@@ -41,6 +41,11 @@ impl Cell {
         Self::raw(to.expose_provenance().to_ne_bytes())
     }
 
+    /// The address that lies here.
+    pub(super) fn address<T>(self) -> *mut T {
+        std::ptr::with_exposed_provenance_mut(usize::from_ne_bytes(self.front()))
+    }
+
     fn raw<const N: usize>(bytes: [u8; N]) -> Self {
         let mut cell = Self::default();
         cell.0[..N].copy_from_slice(&bytes);

@@ -2,10 +2,10 @@
 
 use std::alloc::{Layout, alloc_zeroed};
 
-use super::InvokeError;
 use super::cell::Cell;
+use super::{Ground, InvokeError};
 use crate::ffi::signature::Slot;
-use crate::ffi::value::Value;
+use crate::ffi::value::{Scalar, Value};
 
 /// What one parameter needs.
 #[derive(Debug)]
@@ -32,7 +32,11 @@ impl Memory {
 }
 
 /// One [`Memory`] for each slot.
-pub(super) fn lay_out(slots: &[Slot], values: Vec<Value>) -> Result<Vec<Memory>, InvokeError> {
+pub(super) fn lay_out(
+    slots: &[Slot],
+    values: Vec<Value>,
+    ground: &Ground,
+) -> Result<Vec<Memory>, InvokeError> {
     let taken = slots.iter().filter(|slot| slot.is_taken()).count();
     if values.len() != taken {
         return Err(InvokeError::Count { given: values.len(), taken });
@@ -42,7 +46,18 @@ pub(super) fn lay_out(slots: &[Slot], values: Vec<Value>) -> Result<Vec<Memory>,
         slots.iter().map(|slot| slot.is_taken().then(|| values.next()).flatten()).collect();
     let lengths: Vec<_> = slots.iter().zip(&taken).map(measure).collect();
     let memory = slots.iter().zip(&mut taken).enumerate();
-    memory.map(|(index, (slot, value))| one(index, *slot, value.take(), &lengths)).collect()
+    let memory = memory.map(|(index, (slot, value))| match slot {
+        Slot::Handle => Ok(Memory::Scalar(Cell::pointer(ground.handle))),
+        Slot::TimeLeft(scalar) => Ok(Memory::Scalar(time_left(*scalar, ground.time_left_ms))),
+        other => one(index, *other, value.take(), &lengths),
+    });
+    memory.collect()
+}
+
+/// As many milliseconds as the type holds.
+fn time_left(scalar: Scalar, ms: u64) -> Cell {
+    let (_, most) = scalar.range().unwrap_or_default();
+    Cell::integer(scalar, ms.min(most).into()).unwrap_or_default()
 }
 
 /// How long what a length slot may measure is.
@@ -68,6 +83,7 @@ fn one(
     };
     match (slot, value) {
         (Slot::Scalar(scalar), Some(value)) => Cell::new(scalar, &value).map(Memory::Scalar),
+        (Slot::InOut(scalar), Some(value)) => Cell::new(scalar, &value).map(Memory::Pointee),
         (Slot::Text, Some(Value::Bytes(text))) if text.contains(&0) => None,
         (Slot::Text | Slot::Bytes, Some(Value::Bytes(mut bytes))) => {
             bytes.push(0);
@@ -79,7 +95,8 @@ fn one(
             let buffer = zeroed(capacity).ok_or(InvokeError::Memory { slot: index, capacity })?;
             Some(Memory::Buffer(buffer))
         }
-        (Slot::Out(_), _) => Some(Memory::Pointee(Cell::default())),
+        (Slot::Out(_) | Slot::HandleOut, _) => Some(Memory::Pointee(Cell::default())),
+        (Slot::Null, _) => Some(Memory::Scalar(Cell::default())),
         _ => None,
     }
     .ok_or(InvokeError::Mismatch { slot: index })
@@ -112,7 +129,9 @@ pub(super) fn outputs(slots: &[Slot], memory: Vec<Memory>) -> Result<Vec<Value>,
 
 fn output(slot: Slot, memory: Memory, length: Option<usize>) -> Option<Value> {
     match (slot, memory) {
-        (Slot::Out(scalar), Memory::Pointee(cell)) => Some(cell.value(scalar)),
+        (Slot::Out(scalar) | Slot::InOut(scalar), Memory::Pointee(cell)) => {
+            Some(cell.value(scalar))
+        }
         (Slot::Buffer { .. }, Memory::Buffer(mut buffer)) => {
             buffer.truncate(length.unwrap_or(buffer.len()));
             Some(Value::Bytes(buffer))

@@ -11,7 +11,7 @@ fn invoke(
     values: &[Value],
 ) -> Result<(Value, Vec<Value>), InvokeError> {
     let signature = Signature { returns, slots: slots.to_vec() };
-    let mut invocation = Invocation::new(&signature, values.to_vec())?;
+    let mut invocation = Invocation::new(&signature, values.to_vec(), &Ground::default())?;
     // SAFETY: each test gives a function of the signature it names.
     unsafe {
         invocation.call(Function(function))?;
@@ -158,6 +158,87 @@ fn misfits_are_refused_before_the_call() {
     ];
     for (slots, values, expected) in cases {
         let signature = Signature { returns: Return::Void, slots: slots.to_vec() };
-        assert_eq!(Invocation::new(&signature, values).err(), Some(expected), "{slots:?}");
+        let laid = Invocation::new(&signature, values, &Ground::default());
+        assert_eq!(laid.err(), Some(expected), "{slots:?}");
     }
+}
+
+unsafe extern "C" fn step(value: *mut i16, by: *mut f64, null: *const u8, left: i16) -> i32 {
+    // SAFETY: the tests pass scalars of these types.
+    unsafe {
+        *value += 1;
+        *by /= 2.0;
+        *libc::__errno_location() = libc::ENOENT;
+    }
+    if null.is_null() { left.into() } else { -1 }
+}
+
+#[test]
+fn scalars_go_in_and_out_by_address_and_errno_is_kept() {
+    let slots = [
+        Slot::InOut(Scalar::I16),
+        Slot::InOut(Scalar::F64),
+        Slot::Null,
+        Slot::TimeLeft(Scalar::I16),
+    ];
+    let signature = Signature { returns: Return::Scalar(Scalar::I32), slots: slots.to_vec() };
+    for (time_left_ms, told) in [(250, 250), (u64::MAX, 32767)] {
+        let ground = Ground { time_left_ms, ..Ground::default() };
+        let values = vec![Value::Int(-3), Value::Float(1.0)];
+        let mut invocation = Invocation::new(&signature, values, &ground).unwrap();
+        // SAFETY: `step` is of this signature.
+        let result = unsafe {
+            invocation.call(Function(step as *const c_void)).unwrap();
+            invocation.finish()
+        };
+        let outputs = vec![Value::Int(-2), Value::Float(0.5)];
+        assert_eq!(result, Ok((Value::Int(told), outputs)));
+        assert_eq!(invocation.errno(), libc::ENOENT);
+    }
+    assert_eq!(invoke(nothing as *const c_void, Return::Void, &[], &[]), Ok((Value::Void, vec![])));
+}
+
+extern "C" fn address(handle: *mut c_void) -> usize {
+    handle.expose_provenance()
+}
+
+unsafe extern "C" fn open(kind: i32, out: *mut usize) -> i32 {
+    // SAFETY: the test passes a place for a handle.
+    unsafe { *out = 0x1000 };
+    kind
+}
+
+extern "C" fn make(at: usize) -> usize {
+    at
+}
+
+#[test]
+fn a_handle_is_made_and_handed_on() {
+    let made = |function: *const c_void, returns, slots: &[Slot], value| {
+        let signature = Signature { returns, slots: slots.to_vec() };
+        let ground = Ground::default();
+        let mut invocation = Invocation::new(&signature, vec![value], &ground).unwrap();
+        // SAFETY: the functions are of these signatures.
+        unsafe { invocation.call(Function(function)) }.unwrap();
+        invocation.handle()
+    };
+    let int = Return::Scalar(Scalar::I32);
+    let out = [I32, Slot::HandleOut];
+    let (open, make) = (open as *const c_void, make as *const c_void);
+    assert_eq!(made(open, int, &out, Value::Int(0)).addr(), 0x1000);
+    assert!(made(open, int, &out, Value::Int(1)).is_null());
+    let word = [Slot::Scalar(Scalar::U64)];
+    assert_eq!(made(make, Return::Pointer, &word, Value::Uint(0x2000)).addr(), 0x2000);
+    assert!(made(make, Return::Pointer, &word, Value::Uint(0)).is_null());
+
+    let handle = std::ptr::without_provenance_mut(0x3000);
+    let ground = Ground { handle, ..Ground::default() };
+    let signature = Signature { returns: Return::Scalar(Scalar::U64), slots: vec![Slot::Handle] };
+    let mut invocation = Invocation::new(&signature, vec![], &ground).unwrap();
+    // SAFETY: `address` is of this signature.
+    let result = unsafe {
+        invocation.call(Function(address as *const c_void)).unwrap();
+        invocation.finish()
+    };
+    assert_eq!(result, Ok((Value::Uint(0x3000), vec![])));
 }

@@ -51,8 +51,19 @@ fn every_way_to_write_a_type() {
         ("const char *", pointer(Pointee::Text, true)),
         ("char const *const restrict", pointer(Pointee::Text, true)),
         ("char *const", pointer(Pointee::Text, false)),
-        ("void *", pointer(Pointee::Bytes, false)),
-        ("const void*", pointer(Pointee::Bytes, true)),
+        ("void *", pointer(Pointee::Void, false)),
+        ("const void*", pointer(Pointee::Void, true)),
+        ("enum colour", CType::Scalar(Scalar::I32)),
+        ("const enum colour *", pointer(Pointee::Scalar(Scalar::I32), true)),
+        ("off_t", CType::Scalar(Scalar::I64)),
+        ("uid_t", CType::Scalar(Scalar::U32)),
+        ("u_char *", pointer(Pointee::Bytes, false)),
+        ("struct db *", pointer(Pointee::Opaque, false)),
+        ("const union u *const", pointer(Pointee::Opaque, true)),
+        ("sqlite3 *", pointer(Pointee::Opaque, false)),
+        ("FILE const *restrict", pointer(Pointee::Opaque, true)),
+        ("char **", pointer(Pointee::Pointer, false)),
+        ("struct db ***", pointer(Pointee::Pointer, false)),
         ("unsigned char *", pointer(Pointee::Bytes, false)),
         ("double *", pointer(Pointee::Scalar(Scalar::F64), false)),
         ("bool *", pointer(Pointee::Scalar(Scalar::Bool), false)),
@@ -69,6 +80,11 @@ fn every_way_to_return() {
         ("unsigned long", Return::Scalar(Scalar::U64)),
         ("const char *", Return::Text),
         ("char*", Return::Text),
+        ("enum colour", Return::Scalar(Scalar::I32)),
+        ("struct db *", Return::Pointer),
+        ("FILE *", Return::Pointer),
+        ("uint8_t *", Return::Pointer),
+        ("char **", Return::Pointer),
     ] {
         assert_eq!(parse(&format!("{written} f(void)")).unwrap().returns, expected, "{written}");
     }
@@ -87,23 +103,23 @@ fn the_rest_is_refused_with_its_place() {
     for (text, place, message) in [
         ("int f(const char *fmt, ...)", "...", "a function with `...`"),
         ("int f(int (*cb)(int))", "(", "a callback"),
-        ("int f(struct point p)", "struct", "a struct cannot"),
+        ("int f(struct point p)", "struct point", "a struct by value"),
+        ("union u f(void)", "union u", "a union by value"),
+        ("int f(struct *p)", "struct", "`struct` has no name"),
+        ("int f(struct { int a; } p)", "struct", "`struct` has no name"),
+        ("int f(enum)", "enum", "`enum` has no name"),
         ("int f(foo_t x)", "foo_t", "the type `foo_t` is not known"),
-        ("FILE *f(void)", "FILE", "the type `FILE` is not known"),
         ("int f(x)", "x", "`x` has no type"),
         ("f(int x)", "f", "`f` has no type"),
         ("int f()", ")", "`()` leaves"),
         ("int f(int)", "int", "parameter 1 has no name"),
         ("int f(int a, char *)", "char", "parameter 2 has no name"),
         ("int f(int a, long a)", "long a", "two parameters"),
-        ("int f(char **argv)", "char **argv", "a pointer to a pointer"),
-        ("int f(int m[2][2])", "int m", "a pointer to a pointer"),
         ("int f(void x)", "void x", "a parameter cannot be void"),
         ("int f(long double x)", "long double", "`long double`"),
         ("int f(unsigned float x)", "unsigned float", "`unsigned float` is no type"),
         ("int f(signed unsigned x)", "signed unsigned", "`signed unsigned` is no type"),
         ("int f(long long long x)", "long long long", "`long long long` is no type"),
-        ("uint8_t *f(void)", "uint8_t *", "a function may return"),
         ("static int f(void)", "static", "a static"),
         ("int f(void) { return 0; }", "{", "the declaration should end"),
         ("int f(void); int g(void)", "int", "the declaration should end"),
@@ -126,4 +142,17 @@ fn what_is_too_long_is_refused() {
     let many = (0..33).map(|i| format!("int a{i}")).collect::<Vec<_>>().join(", ");
     assert!(parse(&format!("int f({many})")).unwrap_err().message.contains("more than 32"));
     assert!(parse(&" ".repeat(5000)).unwrap_err().message.contains("longer than 4096"));
+}
+
+#[test]
+fn a_declaration_has_one_spelling() {
+    for (written, shown) in [
+        ("extern const char*f(void);", "const char *f(void)"),
+        ("int f(int const x, char y[], FILE**z)", "int f(const int x, char *y, FILE **z)"),
+        ("long  unsigned f(struct db*db)", "long unsigned f(struct db *db)"),
+    ] {
+        let read = parse(written).unwrap();
+        assert_eq!(read.to_string(), shown);
+        assert_eq!(parse(shown).unwrap().to_string(), shown);
+    }
 }

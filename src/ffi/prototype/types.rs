@@ -26,29 +26,56 @@ pub enum CType {
 pub enum Pointee {
     /// `char`: a NUL-terminated string, or a buffer.
     Text,
-    /// `void`, `unsigned char`, `signed char`, `uint8_t`, `int8_t`: bytes.
+    /// `unsigned char`, `signed char`, `uint8_t`, `int8_t`: bytes.
     Bytes,
+    /// `void`: bytes, or a handle.
+    Void,
     /// One scalar.
     Scalar(Scalar),
+    /// A struct, or a type of another header: only the library knows what lies there.
+    Opaque,
+    /// Another pointer.
+    Pointer,
 }
 
 /// A type as declared, before its name.
 pub(super) struct Declared<'t> {
-    pub(super) base: Base<'t>,
-    pub(super) stars: usize,
+    base: Base<'t>,
+    stars: usize,
     /// What the pointer points to is `const`.
-    pub(super) is_const: bool,
+    is_const: bool,
 }
 
 /// The words of a type, without qualifiers.
-pub(super) struct Base<'t> {
+struct Base<'t> {
     words: Vec<&'t str>,
     span: Range<usize>,
 }
 
 impl Base<'_> {
+    /// Whether one more word belongs to the type.
+    fn takes(&self, word: &str) -> bool {
+        match self.words.as_slice() {
+            [] => true,
+            [only] if TAGS.contains(only) => true,
+            [first, ..] => PARTS.contains(first) && PARTS.contains(&word),
+        }
+    }
+
     fn shown(&self) -> String {
         self.words.join(" ")
+    }
+}
+
+impl Declared<'_> {
+    /// In one spelling, with `more` stars than were written.
+    pub(super) fn shown(&self, more: usize) -> String {
+        let is_const = if self.is_const { "const " } else { "" };
+        let stars = match self.stars + more {
+            0 => String::new(),
+            stars => format!(" {}", "*".repeat(stars)),
+        };
+        format!("{is_const}{}{stars}", self.base.shown())
     }
 }
 
@@ -61,20 +88,31 @@ const PARTS: [&str; 11] = [
     "unsigned",
 ];
 
+/// Words that name what follows.
+const TAGS: [&str; 3] = ["struct", "union", "enum"];
+
 /// What the machine's `char` is.
 const CHAR: Scalar = if std::ffi::c_char::MIN == 0 { Scalar::U8 } else { Scalar::I8 };
 
-/// Type names of `<stdint.h>` and `<stddef.h>`, on LP64.
+/// Type names of `<stdint.h>`, `<stddef.h>`, `<sys/types.h>` and their old spellings, on LP64.
 fn typedef(name: &str) -> Option<Scalar> {
     Some(match name {
-        "int8_t" => Scalar::I8,
-        "int16_t" => Scalar::I16,
-        "int32_t" => Scalar::I32,
-        "int64_t" | "ssize_t" | "intptr_t" | "ptrdiff_t" | "intmax_t" => Scalar::I64,
-        "uint8_t" => Scalar::U8,
-        "uint16_t" => Scalar::U16,
-        "uint32_t" => Scalar::U32,
-        "uint64_t" | "size_t" | "uintptr_t" | "uintmax_t" => Scalar::U64,
+        "int8_t" | "int_least8_t" | "int_fast8_t" => Scalar::I8,
+        "int16_t" | "int_least16_t" => Scalar::I16,
+        "int32_t" | "int_least32_t" | "pid_t" | "key_t" => Scalar::I32,
+        "int64_t" | "int_least64_t" | "int_fast16_t" | "int_fast32_t" | "int_fast64_t"
+        | "ssize_t" | "intptr_t" | "ptrdiff_t" | "intmax_t" | "off_t" | "off64_t" | "loff_t"
+        | "time_t" | "clock_t" | "suseconds_t" => Scalar::I64,
+        "uint8_t" | "uint_least8_t" | "uint_fast8_t" | "u_int8_t" | "u_char" | "uchar" => {
+            Scalar::U8
+        }
+        "uint16_t" | "uint_least16_t" | "u_int16_t" | "u_short" | "ushort" | "char16_t"
+        | "in_port_t" | "sa_family_t" => Scalar::U16,
+        "uint32_t" | "uint_least32_t" | "u_int32_t" | "u_int" | "uint" | "char32_t" | "uid_t"
+        | "gid_t" | "id_t" | "mode_t" | "socklen_t" | "useconds_t" | "in_addr_t" => Scalar::U32,
+        "uint64_t" | "uint_least64_t" | "uint_fast16_t" | "uint_fast32_t" | "uint_fast64_t"
+        | "u_int64_t" | "u_long" | "ulong" | "size_t" | "uintptr_t" | "uintmax_t" | "dev_t"
+        | "ino_t" => Scalar::U64,
         _ => return None,
     })
 }
@@ -85,6 +123,9 @@ pub(super) fn scalar(words: &[&str]) -> Option<Scalar> {
         && let Some(scalar) = typedef(name)
     {
         return Some(scalar);
+    }
+    if let ["enum", _] = words {
+        return Some(Scalar::I32);
     }
     let mut sorted = words.to_vec();
     sorted.sort_unstable();
@@ -130,7 +171,7 @@ pub(super) fn base<'t>(tokens: &mut Tokens<'t>) -> Result<Declared<'t>, Prototyp
     while let Some(Token::Word(word)) = tokens.peek() {
         if QUALIFIERS.contains(&word) {
             is_const |= word == "const";
-        } else if PARTS.contains(&word) && !is_typedef(&base) || base.words.is_empty() {
+        } else if base.takes(word) {
             base.span.end = tokens.span().end;
             base.words.push(word);
         } else {
@@ -141,10 +182,6 @@ pub(super) fn base<'t>(tokens: &mut Tokens<'t>) -> Result<Declared<'t>, Prototyp
     known(&base, tokens)?;
     let stars = pointers(tokens);
     Ok(Declared { base, stars, is_const })
-}
-
-fn is_typedef(base: &Base<'_>) -> bool {
-    matches!(base.words.as_slice(), [word] if !PARTS.contains(word))
 }
 
 /// Stars, and what qualifies the pointers themselves.
@@ -162,14 +199,17 @@ fn pointers(tokens: &mut Tokens<'_>) -> usize {
 /// Whether the words are a type at all.
 fn known(base: &Base<'_>, tokens: &Tokens<'_>) -> Result<(), PrototypeError> {
     let refuse = |mend, message: String| Err(PrototypeError::new(&base.span, mend, message));
+    let is_pointer = tokens.peek() == Some(Token::Punct("*"));
     match base.words.as_slice() {
         [] => {
             let message = format!("a type was expected, not {}", Token::show(tokens.peek()));
             refuse(Mend::Declaration, message)
         }
-        ["struct" | "union" | "enum"] => {
-            refuse(Mend::Handler, format!("a {} cannot come from a request", base.words[0]))
+        [tag] if TAGS.contains(tag) => refuse(Mend::Declaration, format!("`{tag}` has no name")),
+        [tag @ ("struct" | "union"), _] if !is_pointer => {
+            refuse(Mend::Handler, format!("a {tag} by value cannot come from a request"))
         }
+        [tag, _] if TAGS.contains(tag) => Ok(()),
         ["void"] => Ok(()),
         words if scalar(words).is_some() => Ok(()),
         ["double", "long"] | ["long", "double"] => {
@@ -178,24 +218,19 @@ fn known(base: &Base<'_>, tokens: &Tokens<'_>) -> Result<(), PrototypeError> {
         [word] if !matches!(tokens.peek(), Some(Token::Word(_) | Token::Punct("*"))) => {
             refuse(Mend::Declaration, format!("`{word}` has no type; nothing defaults to int"))
         }
-        [word] => refuse(Mend::Handler, format!("the type `{word}` is not known here")),
+        [_] if is_pointer => Ok(()),
+        [word] => refuse(Mend::Type, format!("the type `{word}` is not known here")),
         _ => refuse(Mend::Declaration, format!("`{}` is no type", base.shown())),
     }
 }
 
-/// Reads the return type.
-pub(super) fn returns(tokens: &mut Tokens<'_>) -> Result<Return, PrototypeError> {
-    let start = tokens.span();
-    let Declared { base, stars, .. } = base(tokens)?;
-    match (stars, base.words.as_slice()) {
+/// The return type.
+pub(super) fn returns(declared: &Declared<'_>) -> Result<Return, PrototypeError> {
+    match (declared.stars, declared.base.words.as_slice()) {
         (0, ["void"]) => Ok(Return::Void),
-        (0, words) => scalar(words).map(Return::Scalar).ok_or_else(|| no_type(&base)),
+        (0, words) => scalar(words).map(Return::Scalar).ok_or_else(|| no_type(&declared.base)),
         (1, ["char"]) => Ok(Return::Text),
-        _ => {
-            let message = "a function may return void, a scalar or a `const char *`";
-            let span = start.start..tokens.span().start.max(start.end);
-            Err(PrototypeError::new(&span, Mend::Handler, message))
-        }
+        _ => Ok(Return::Pointer),
     }
 }
 
@@ -204,38 +239,33 @@ fn no_type(base: &Base<'_>) -> PrototypeError {
     PrototypeError::new(&base.span, Mend::Declaration, message)
 }
 
-/// The type of a parameter.
+/// The type of a parameter, with `more` stars than stand before its name.
 pub(super) fn parameter(
-    base: &Base<'_>,
-    stars: usize,
-    is_const: bool,
+    declared: &Declared<'_>,
+    more: usize,
     span: &Range<usize>,
 ) -> Result<CType, PrototypeError> {
-    let words = base.words.as_slice();
-    match stars {
+    let words = declared.base.words.as_slice();
+    let pointer = |to| Ok(CType::Pointer { to, is_const: declared.is_const });
+    match declared.stars + more {
         0 if words == ["void"] => {
             let message = "a parameter cannot be void";
             Err(PrototypeError::new(span, Mend::Declaration, message))
         }
-        0 => scalar(words).map(CType::Scalar).ok_or_else(|| no_type(base)),
-        1 => {
-            let to = pointee(words).ok_or_else(|| no_type(base))?;
-            Ok(CType::Pointer { to, is_const })
-        }
-        _ => {
-            let message = "a pointer to a pointer cannot come from a request";
-            Err(PrototypeError::new(span, Mend::Handler, message))
-        }
+        0 => scalar(words).map(CType::Scalar).ok_or_else(|| no_type(&declared.base)),
+        1 => pointer(pointee(words)),
+        _ => pointer(Pointee::Pointer),
     }
 }
 
-fn pointee(words: &[&str]) -> Option<Pointee> {
+fn pointee(words: &[&str]) -> Pointee {
     match words {
-        ["void"] => Some(Pointee::Bytes),
-        ["char"] => Some(Pointee::Text),
-        _ => Some(match scalar(words)? {
-            Scalar::U8 | Scalar::I8 => Pointee::Bytes,
-            other => Pointee::Scalar(other),
-        }),
+        ["void"] => Pointee::Void,
+        ["char"] => Pointee::Text,
+        _ => match scalar(words) {
+            Some(Scalar::U8 | Scalar::I8) => Pointee::Bytes,
+            Some(other) => Pointee::Scalar(other),
+            None => Pointee::Opaque,
+        },
     }
 }

@@ -1,8 +1,8 @@
 //! [`FromWorker`] as bytes.
 
 use super::CodecError;
+use super::callee::{put_returned, returned};
 use super::reader::Reader;
-use super::value::{put_value, value};
 use super::writer::{Writer, frame};
 use crate::wire::{FromWorker, Phase, Ready, Spent};
 
@@ -25,10 +25,9 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) {
             put_phase(out, *phase);
             out.text(message);
         }),
-        FromWorker::Returned { id, returned, outputs, spent } => frame(out, RETURNED, |out| {
+        FromWorker::Returned { id, returned, spent } => frame(out, RETURNED, |out| {
             out.u64(*id);
-            put_value(out, returned);
-            out.list(outputs, put_value);
+            put_returned(out, returned);
             put_spent(out, spent);
         }),
         FromWorker::Broken { id, message } => frame(out, BROKEN, |out| {
@@ -74,8 +73,7 @@ pub fn decode_from_worker(payload: &[u8]) -> Result<FromWorker, CodecError> {
         FAILED => Ok(FromWorker::Failed { phase: phase(input)?, message: input.text()? }),
         RETURNED => Ok(FromWorker::Returned {
             id: input.u64()?,
-            returned: value(input)?,
-            outputs: input.list(value)?,
+            returned: returned(input)?,
             spent: spent(input)?,
         }),
         BROKEN => Ok(FromWorker::Broken { id: input.u64()?, message: input.text()? }),
@@ -136,6 +134,7 @@ fn spent(input: &mut Reader<'_>) -> Result<Spent, CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ffi::callee::Returned;
     use crate::ffi::value::Value;
 
     fn messages() -> Vec<FromWorker> {
@@ -150,11 +149,19 @@ mod tests {
         let mut messages = PHASES.map(failed).to_vec();
         messages.extend([
             FromWorker::Ready(Ready { load_ns: 1, init_ns: 2, cpu_ns: 3, runqueue_ns: 4 }),
-            FromWorker::Returned { id: 7, returned: Value::Void, outputs: vec![], spent },
             FromWorker::Returned {
                 id: 7,
-                returned: Value::Int(-1),
-                outputs: vec![Value::Bytes(b"png".to_vec()), Value::Uint(3)],
+                returned: Returned { value: Value::Void, outputs: vec![], errno: 0, message: None },
+                spent,
+            },
+            FromWorker::Returned {
+                id: 7,
+                returned: Returned {
+                    value: Value::Int(-1),
+                    outputs: vec![Value::Bytes(b"png".to_vec()), Value::Uint(3)],
+                    errno: -5,
+                    message: Some(b"no room".to_vec()),
+                },
                 spent,
             },
             FromWorker::Head { id: 7, status: 201, headers: vec![(b"x".to_vec(), b"y".to_vec())] },

@@ -79,6 +79,22 @@ impl<'a> Reader<'a> {
         if text.contains('\0') { Err(CodecError::Text) } else { Ok(text) }
     }
 
+    /// A flag, and what follows where it is set.
+    pub(super) fn maybe<T>(
+        &mut self,
+        item: impl FnOnce(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Option<T>, CodecError> {
+        Ok(if self.flag()? { Some(item(self)?) } else { None })
+    }
+
+    pub(super) fn flag(&mut self) -> Result<bool, CodecError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            tag => Err(CodecError::Unknown { what: "bool", tag }),
+        }
+    }
+
     /// A list; it grows with what is really there, and an item takes at least one byte.
     pub(super) fn list<T>(
         &mut self,

@@ -1,9 +1,10 @@
 //! [`ToWorker`] as bytes.
 
 use super::CodecError;
+use super::callee::{callee, put_callee};
 use super::confinement::{confinement, put_confinement};
 use super::reader::Reader;
-use super::value::{put_signature, put_value, signature, value};
+use super::value::{put_value, value};
 use super::writer::{Writer, frame};
 use crate::wire::{CallFrame, Entry, Hello, Input, Request, ToWorker};
 
@@ -61,10 +62,9 @@ fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
 
 fn put_entry(out: &mut Writer<'_>, entry: &Entry) {
     match entry {
-        Entry::Function { symbol, signature } => {
+        Entry::Function(callee) => {
             out.u8(0);
-            out.text(symbol);
-            put_signature(out, signature);
+            put_callee(out, callee);
         }
         Entry::Handler { symbol } => {
             out.u8(1);
@@ -75,7 +75,7 @@ fn put_entry(out: &mut Writer<'_>, entry: &Entry) {
 
 fn entry(input: &mut Reader<'_>) -> Result<Entry, CodecError> {
     Ok(match input.u8()? {
-        0 => Entry::Function { symbol: input.c_text()?, signature: signature(input)? },
+        0 => Entry::Function(Box::new(callee(input)?)),
         1 => Entry::Handler { symbol: input.c_text()? },
         tag => return Err(CodecError::Unknown { what: "entry", tag }),
     })
@@ -139,6 +139,7 @@ fn request(input: &mut Reader<'_>) -> Result<Request, CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ffi::callee::Callee;
     use crate::ffi::signature::{Return, Signature, Slot};
     use crate::ffi::value::{Scalar, Value};
     use crate::sys::landlock::Rules;
@@ -174,7 +175,7 @@ mod tests {
             slots: vec![Slot::Bytes, Slot::Text],
         };
         let entries = [
-            Entry::Function { symbol: "resize".into(), signature },
+            Entry::Function(Box::new(Callee::plain("resize", signature))),
             Entry::Handler { symbol: "thumb".into() },
         ];
         let request = Request {

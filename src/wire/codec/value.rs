@@ -20,12 +20,12 @@ const SCALARS: [Scalar; 11] = [
     Scalar::F64,
 ];
 
-fn put_scalar(out: &mut Writer<'_>, scalar: Scalar) {
+pub(super) fn put_scalar(out: &mut Writer<'_>, scalar: Scalar) {
     let tag = SCALARS.iter().position(|known| *known == scalar);
     out.u8(tag.and_then(|tag| u8::try_from(tag).ok()).unwrap_or(u8::MAX));
 }
 
-fn scalar(input: &mut Reader<'_>) -> Result<Scalar, CodecError> {
+pub(super) fn scalar(input: &mut Reader<'_>) -> Result<Scalar, CodecError> {
     let tag = input.u8()?;
     let known = SCALARS.get(usize::from(tag)).copied();
     known.ok_or(CodecError::Unknown { what: "scalar", tag })
@@ -62,21 +62,13 @@ pub(super) fn value(input: &mut Reader<'_>) -> Result<Value, CodecError> {
     Ok(match input.u8()? {
         0 => Value::Void,
         1 => Value::Null,
-        2 => Value::Bool(flag(input)?),
+        2 => Value::Bool(input.flag()?),
         3 => Value::Int(input.u64()?.cast_signed()),
         4 => Value::Uint(input.u64()?),
         5 => Value::Float(f64::from_bits(input.u64()?)),
         6 => Value::Bytes(input.bytes()?),
         tag => return Err(CodecError::Unknown { what: "value", tag }),
     })
-}
-
-fn flag(input: &mut Reader<'_>) -> Result<bool, CodecError> {
-    match input.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        tag => Err(CodecError::Unknown { what: "bool", tag }),
-    }
 }
 
 pub(super) fn put_signature(out: &mut Writer<'_>, signature: &Signature) {
@@ -87,6 +79,7 @@ pub(super) fn put_signature(out: &mut Writer<'_>, signature: &Signature) {
             put_scalar(out, scalar);
         }
         Return::Text => out.u8(2),
+        Return::Pointer => out.u8(3),
     }
     out.list(&signature.slots, |out, slot| put_slot(out, *slot));
 }
@@ -96,6 +89,7 @@ pub(super) fn signature(input: &mut Reader<'_>) -> Result<Signature, CodecError>
         0 => Return::Void,
         1 => Return::Scalar(scalar(input)?),
         2 => Return::Text,
+        3 => Return::Pointer,
         tag => return Err(CodecError::Unknown { what: "return type", tag }),
     };
     Ok(Signature { returns, slots: input.list(slot)? })
@@ -127,6 +121,17 @@ fn put_slot(out: &mut Writer<'_>, slot: Slot) {
             out.u8(6);
             put_scalar(out, scalar);
         }
+        Slot::InOut(scalar) => {
+            out.u8(7);
+            put_scalar(out, scalar);
+        }
+        Slot::TimeLeft(scalar) => {
+            out.u8(8);
+            put_scalar(out, scalar);
+        }
+        Slot::Handle => out.u8(9),
+        Slot::HandleOut => out.u8(10),
+        Slot::Null => out.u8(11),
     }
 }
 
@@ -139,6 +144,11 @@ fn slot(input: &mut Reader<'_>) -> Result<Slot, CodecError> {
         4 => Slot::Buffer { capacity: input.u64()? },
         5 => Slot::BufferLength { of: input.u16()?, scalar: scalar(input)? },
         6 => Slot::Out(scalar(input)?),
+        7 => Slot::InOut(scalar(input)?),
+        8 => Slot::TimeLeft(scalar(input)?),
+        9 => Slot::Handle,
+        10 => Slot::HandleOut,
+        11 => Slot::Null,
         tag => return Err(CodecError::Unknown { what: "parameter", tag }),
     })
 }
@@ -184,11 +194,14 @@ mod tests {
                     Slot::Length { of: 7, scalar },
                     Slot::BufferLength { of: u16::MAX, scalar },
                     Slot::Out(scalar),
+                    Slot::InOut(scalar),
+                    Slot::TimeLeft(scalar),
                 ]
             })
             .chain([Slot::Text, Slot::Bytes, Slot::Buffer { capacity: u64::MAX }])
+            .chain([Slot::Handle, Slot::HandleOut, Slot::Null])
             .collect::<Vec<_>>();
-        for returns in [Return::Void, Return::Text, Return::Scalar(Scalar::F32)] {
+        for returns in [Return::Void, Return::Text, Return::Pointer, Return::Scalar(Scalar::F32)] {
             let expected = Signature { returns, slots: slots.clone() };
             let bytes = body(|out| put_signature(out, &expected));
             assert_eq!(Reader::whole(&bytes, signature), Ok(expected));
@@ -200,8 +213,8 @@ mod tests {
         let unknown = |what, tag| CodecError::Unknown { what, tag };
         assert_eq!(Reader::whole(&[7], value), Err(unknown("value", 7)));
         assert_eq!(Reader::whole(&[2, 2], value), Err(unknown("bool", 2)));
-        assert_eq!(Reader::whole(&[3], signature), Err(unknown("return type", 3)));
+        assert_eq!(Reader::whole(&[4], signature), Err(unknown("return type", 4)));
         assert_eq!(Reader::whole(&[1, 11], signature), Err(unknown("scalar", 11)));
-        assert_eq!(Reader::whole(&[0, 1, 0, 0, 0, 9], signature), Err(unknown("parameter", 9)));
+        assert_eq!(Reader::whole(&[0, 1, 0, 0, 0, 12], signature), Err(unknown("parameter", 12)));
     }
 }

@@ -52,6 +52,18 @@ impl Writer<'_> {
         self.bytes(value.as_bytes());
     }
 
+    pub(super) fn flag(&mut self, value: bool) {
+        self.u8(value.into());
+    }
+
+    /// A flag, and the item where there is one.
+    pub(super) fn maybe<T>(&mut self, item: Option<&T>, put: impl FnOnce(&mut Self, &T)) {
+        self.flag(item.is_some());
+        if let Some(item) = item {
+            put(self, item);
+        }
+    }
+
     pub(super) fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
         self.u32(length(items.len()));
         for each in items {
