@@ -143,6 +143,8 @@ fn hello(confinement: &Confinement) -> Hello {
         library: LIBRARY.into(),
         entry: Entry::Function(Box::new(Callee::plain("main", signature))),
         confinement: confinement.clone(),
+        life: cofferdam::wire::Life::Once,
+        is_template: false,
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use crate::config::Listener;
+use crate::executor::Ledger;
 use crate::layer::admission::Gate;
 use crate::listen::passed::Given;
 use crate::listen::{BindError, Bound, Door, Stream};
@@ -30,8 +31,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const BACK_OFF: Duration = Duration::from_millis(50);
 /// Of Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
-const INDEX: &str = "/metrics  for Prometheus\n/livez    200 while the process runs\n/readyz   200 while it takes requests, 503 while it drains\n";
+const INDEX: &str = "/metrics  for Prometheus\n/livez    200 while the process runs\n/readyz   200 while it takes requests, 503 while it drains\n/api/v1/calls  detached calls: those that have not ended, and the last 1000 that have\n";
 
 /// What the operator may ask about.
 pub struct Admin {
@@ -39,6 +41,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Brought up to now before.
     pub gates: Vec<Arc<Gate>>,
+    /// What became of calls that nobody waits for.
+    pub ledger: Arc<Ledger>,
     /// True while the proxy takes no new requests.
     pub draining: watch::Receiver<bool>,
 }
@@ -126,9 +130,17 @@ impl Admin {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             "/readyz" => text(StatusCode::OK, "ready\n"),
+            "/api/v1/calls" => self.calls(),
             "/" => text(StatusCode::OK, INDEX),
             _ => text(StatusCode::NOT_FOUND, INDEX),
         }
+    }
+
+    fn calls(&self) -> Response<Full<Bytes>> {
+        let mut response =
+            Response::new(Full::new(Bytes::from(format!("{}\n", self.ledger.to_json()))));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        response
     }
 
     fn scrape(&self) -> Response<Full<Bytes>> {

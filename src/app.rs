@@ -4,6 +4,7 @@ pub mod call;
 pub mod certificates;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod elf;

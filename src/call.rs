@@ -24,6 +24,8 @@ pub type Hold = Arc<dyn Any + Send + Sync>;
 pub struct Call {
     /// Of the request it serves, for logs.
     pub id: RequestId,
+    /// The route that it came by.
+    pub route: Arc<str>,
     /// What the function is given.
     pub input: Input,
     /// When it began to wait for a slot.

@@ -1,29 +1,36 @@
 //! The parent's side of an isolated call: starting workers, talking to one, ending and reaping it.
-//! A worker is a value passed by move; one whose call did not end well is destroyed, never used again.
+//! A worker is a value passed by move; one whose call did not end well is destroyed, never used again. [`run`] is the one
+//! exchange with whoever runs a call: a worker, or a thread of the proxy ([`partner`]).
 
 pub mod account;
 pub mod control;
+pub mod forge;
 pub mod groups;
 pub mod leftovers;
 pub mod life;
 pub mod meters;
 pub mod output;
+pub mod partner;
 pub mod process;
 pub mod program;
+pub mod ready;
 pub mod run;
 pub mod sample;
 pub mod sandbox;
 pub mod spawner;
 pub mod start;
+pub mod wear;
 
 use std::sync::Arc;
 
 use crate::config::Function;
+use crate::wire::Life;
 
+pub use forge::Forge;
 pub use leftovers::Sweeper;
 pub use meters::Meters;
 pub use program::WorkerProgram;
-pub use run::Ready;
+pub use ready::Ready;
 pub use sample::Sampler;
 pub use spawner::{Launch, Priority, Spawner};
 
@@ -43,4 +50,15 @@ pub struct Spec {
     pub sampler: Sampler,
     /// Starts the workers.
     pub spawner: Spawner,
+    /// Forks them, where the function says so.
+    pub forge: Option<Forge>,
+    /// How many calls a worker serves.
+    pub life: Life,
+}
+
+impl Spec {
+    /// Ends the template, where there is one.
+    pub fn drain(&self) {
+        self.forge.iter().for_each(Forge::drain);
+    }
 }

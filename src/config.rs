@@ -149,6 +149,17 @@ pub struct Admin {
     pub is_default: bool,
 }
 
+impl Action {
+    /// What is called.
+    #[must_use]
+    pub fn function(&self) -> Option<&Arc<Function>> {
+        match self {
+            Action::Call(function) | Action::Detach(function, _) => Some(function),
+            _ => None,
+        }
+    }
+}
+
 /// One routing rule.
 #[derive(Debug)]
 pub struct Route {
@@ -220,6 +231,8 @@ pub enum Segment {
 pub enum Action {
     /// `call = …` or `handler = …`: a function in isolation.
     Call(Arc<Function>),
+    /// The same with `mode = "detached"`: with the route's own `respond`, or the default answer.
+    Detach(Arc<Function>, Option<Arc<Respond>>),
     /// `proxy = …`.
     Proxy(Arc<Upstream>),
     /// `respond = { … }`.

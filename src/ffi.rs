@@ -10,4 +10,5 @@ pub mod prototype;
 pub mod request;
 pub mod signature;
 pub mod success;
+pub mod traits;
 pub mod value;

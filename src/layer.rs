@@ -4,6 +4,7 @@ pub mod access;
 pub mod admission;
 pub mod compress;
 pub mod deadline;
+pub mod detach;
 pub mod headers;
 pub mod intake;
 pub mod observe;

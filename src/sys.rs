@@ -3,6 +3,8 @@
 pub mod cgroup;
 pub mod clock;
 pub mod descriptors;
+pub mod environment;
+pub mod fork;
 pub mod identity;
 pub mod landlock;
 pub mod limits;

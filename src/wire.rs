@@ -12,6 +12,12 @@ pub use confinement::{Confinement, Group};
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
 pub const VERSION: u32 = 2;
 
+/// The variable that marks a worker and all that it starts: a number of [`MARK_DIGITS`] digits.
+pub const MARK: &str = "COFFERDAM_CALL";
+
+/// All marks are as long, so that a forked worker can write its own in the place of its template's.
+pub const MARK_DIGITS: usize = 20;
+
 /// Bytes of data in one [`FromWorker::Chunk`], at most.
 pub const MAX_CHUNK: usize = 64 * 1024;
 
@@ -25,6 +31,12 @@ pub enum ToWorker {
     Hello(Hello),
     /// Run it.
     Call(CallFrame),
+    /// To a template: fork. Three descriptors come along (SCM_RIGHTS): the child's control socket, its standard output
+    /// and error.
+    Fork {
+        /// What [`MARK`] is to say in the child.
+        mark: u64,
+    },
 }
 
 /// What to load, and how to live.
@@ -42,6 +54,19 @@ pub struct Hello {
     pub entry: Entry,
     /// What to give up before.
     pub confinement: Confinement,
+    /// How many calls a worker serves.
+    pub life: Life,
+    /// It serves none itself: it forks one for each [`ToWorker::Fork`], which lives so.
+    pub is_template: bool,
+}
+
+/// How many calls a worker serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// One.
+    Once,
+    /// One after another, until the proxy hangs up.
+    Many,
 }
 
 /// The symbol a call runs.
@@ -54,6 +79,17 @@ pub enum Entry {
         /// Its symbol.
         symbol: String,
     },
+}
+
+impl Entry {
+    /// Its symbol.
+    #[must_use]
+    pub fn symbol(&self) -> &str {
+        match self {
+            Entry::Function(callee) => &callee.symbol,
+            Entry::Handler { symbol } => symbol,
+        }
+    }
 }
 
 /// One call.
@@ -72,6 +108,11 @@ pub struct CallFrame {
 pub enum FromWorker {
     /// The library is loaded and `init` is done.
     Ready(Ready),
+    /// A template has forked.
+    Forked {
+        /// The child, which is the proxy's own.
+        pid: u32,
+    },
     /// It will never be ready; the worker ends.
     Failed {
         /// Where it stopped.
@@ -140,6 +181,8 @@ pub struct Ready {
     pub cpu_ns: u64,
     /// Run-queue wait of the calling thread so far, nanoseconds.
     pub runqueue_ns: u64,
+    /// `NAME_traits` of the library; 0 where it has none.
+    pub traits: u32,
 }
 
 /// What one call took on the worker's calling thread. Times are `CLOCK_MONOTONIC` nanoseconds.

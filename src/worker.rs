@@ -1,18 +1,21 @@
-//! The child's side of an isolated call: confine, load, say READY, run one call, reply, end.
-//! Blocking and single-threaded; everything here is paid for at each start.
+//! The child's side of an isolated call: confine, load, say READY, run the call, reply, end; or run one call after
+//! another; or fork a worker for each. Blocking and single-threaded; everything here is paid for at each start.
 
-mod call;
+pub mod call;
 mod confine;
-mod control;
+pub mod control;
 mod exchange;
-mod load;
-mod meter;
+mod fork;
+pub mod load;
+pub mod meter;
 mod printing;
+pub mod resident;
 
 use crate::sys::{identity, stdio};
 use crate::wire::codec::{decode_to_worker, hello_version};
-use crate::wire::{CallFrame, FromWorker, Hello, Phase, ToWorker, VERSION};
-use control::{Control, ControlError};
+use crate::wire::{CallFrame, FromWorker, Hello, Life, Phase, ToWorker, VERSION};
+use control::{Control, ControlError, Link};
+use load::LoadError;
 
 /// The exit status of a worker that was not started by the proxy.
 const USAGE: i32 = 2;
@@ -34,10 +37,16 @@ impl From<ControlError> for End {
     }
 }
 
+impl From<LoadError> for End {
+    fn from(error: LoadError) -> Self {
+        End::Failed(error.phase, error.message)
+    }
+}
+
 /// The whole life of a worker whose descriptor 0 is the control socket.
 pub fn run() -> ! {
     let status = match Control::take() {
-        Ok(control) => serve(&control),
+        Ok(control) => serve(control),
         Err(error) => usage(&error),
     };
     // The proxy was woken on this core: it answers its client before this process spends its last third of a millisecond.
@@ -55,8 +64,8 @@ fn usage(error: &std::io::Error) -> i32 {
     USAGE
 }
 
-fn serve(control: &Control) -> i32 {
-    match live(control) {
+fn serve(mut control: Control) -> i32 {
+    match live(&mut control) {
         Ok(()) | Err(End::Gone) => 0,
         Err(End::Failed(phase, message)) => {
             // Whether it is heard changes nothing for this process.
@@ -66,16 +75,31 @@ fn serve(control: &Control) -> i32 {
     }
 }
 
-fn live(control: &Control) -> Result<(), End> {
+fn live(control: &mut Control) -> Result<(), End> {
     confine::at_once(control)?;
     let hello = hello(&control.receive()?)?;
     confine::as_told(&hello)?;
     stdio::buffer_lines();
-    let (loaded, ready) = load::load(&hello)?;
-    confine::once_loaded(&hello)?;
+    let (mut loaded, ready) = load::load(&hello)?;
+    if hello.is_template {
+        fork::one_thread()?;
+    } else {
+        confine::once_loaded(&hello)?;
+    }
     control.send(&FromWorker::Ready(ready))?;
-    let call = call(&control.receive()?)?;
-    Ok(call::answer(control, &loaded, call)?)
+    if hello.is_template {
+        fork::children(control, &hello)?;
+        let said = load::open_forked(&mut loaded, ready.traits)?;
+        confine::once_loaded(&hello)?;
+        said.map_or(Ok(()), |said| control.send(&FromWorker::Ready(said)))?;
+    }
+    loop {
+        let call = call(&control.receive()?)?;
+        match hello.life {
+            Life::Once => return Ok(call::answer(control, &loaded, call)?),
+            Life::Many => call::answer(&call::Flushing(control), &loaded, call)?,
+        }
+    }
 }
 
 fn hello(payload: &[u8]) -> Result<Hello, End> {
@@ -85,7 +109,7 @@ fn hello(payload: &[u8]) -> Result<Hello, End> {
         ))),
         _ => match decode_to_worker(payload) {
             Ok(ToWorker::Hello(hello)) => Ok(hello),
-            Ok(ToWorker::Call(_)) => Err(unexpected("a call before the greeting")),
+            Ok(_) => Err(unexpected("a call before the greeting")),
             Err(error) => Err(unexpected(error.to_string())),
         },
     }
@@ -94,7 +118,7 @@ fn hello(payload: &[u8]) -> Result<Hello, End> {
 fn call(payload: &[u8]) -> Result<CallFrame, End> {
     match decode_to_worker(payload) {
         Ok(ToWorker::Call(call)) => Ok(call),
-        Ok(ToWorker::Hello(_)) => Err(unexpected("a second greeting")),
+        Ok(_) => Err(unexpected("a second greeting")),
         Err(error) => Err(unexpected(error.to_string())),
     }
 }

@@ -17,5 +17,5 @@ mod results;
 mod slots;
 mod spares;
 mod success;
-mod swapped;
+pub mod swapped;
 mod types;

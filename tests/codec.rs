@@ -11,7 +11,8 @@ use cofferdam::wire::codec::{
     decode_from_worker, decode_to_worker, encode_from_worker, encode_to_worker,
 };
 use cofferdam::wire::{
-    CallFrame, Confinement, Entry, FromWorker, Hello, Input, Phase, Ready, Request, Spent, ToWorker,
+    CallFrame, Confinement, Entry, FromWorker, Hello, Input, Life, Phase, Ready, Request, Spent,
+    ToWorker,
 };
 
 /// Counts what each thread has allocated.
@@ -96,6 +97,8 @@ fn to_worker() -> Vec<ToWorker> {
             library: b"lib.so".to_vec(),
             entry,
             confinement: Confinement::least(),
+            life: Life::Once,
+            is_template: false,
         }),
         ToWorker::Call(CallFrame { id: 7, time_left_ms: 8, input: Input::Request(request) }),
     ]

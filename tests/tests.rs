@@ -15,6 +15,7 @@ mod house;
 mod hygiene;
 mod limits;
 mod manners;
+mod modes;
 mod origin;
 mod proxy_protocol;
 mod proxying;

@@ -20,7 +20,7 @@ use cofferdam::ffi::signature::{Return, Signature, Slot};
 use cofferdam::ffi::value::{Scalar, Value};
 use cofferdam::wire::codec::{decode_from_worker, encode_to_worker, frame_len};
 use cofferdam::wire::{
-    CallFrame, Confinement, Entry, FromWorker, Hello, Input, Phase, Ready, Request, Spent,
+    CallFrame, Confinement, Entry, FromWorker, Hello, Input, Life, Phase, Ready, Request, Spent,
     ToWorker, VERSION,
 };
 
@@ -138,6 +138,8 @@ fn hello(path: &Path, entry: Entry) -> Hello {
         library: path.as_os_str().as_encoded_bytes().to_vec(),
         entry,
         confinement: Confinement::least(),
+        life: Life::Once,
+        is_template: false,
     }
 }
 

@@ -72,9 +72,10 @@ pub fn children(pid: u32) -> Vec<u32> {
     pids.filter(|child| stat(*child).is_some_and(|fields| fields[1] == pid.to_string())).collect()
 }
 
-/// CPU that its living threads used so far, to the nanosecond: exact while they sleep, else a clock tick behind.
+/// CPU that its living threads used so far, to the nanosecond: exact while they sleep, else a clock tick behind. None where
+/// it has ended meanwhile.
 pub fn scheduled(pid: u32) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let spent = threads.filter_map(|thread| {
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
         text.split_whitespace().next()?.parse::<u64>().ok()

@@ -10,6 +10,7 @@
  * ENOENT is answered as 404, EACCES 403, EINVAL 400, EFBIG 413, EBUSY 503, ETIMEDOUT 504, all others 500.
  *
  * Optional: `int NAME_init(void)` runs before a request is waited for; all but 0 is a failed start.
+ * Optional: `const uint32_t NAME_traits` says what is true of NAME: COF_REUSABLE, COF_THREADSAFE, or both.
  *
  * Strings have a length and also end in a NUL. What the host lends lives until the handler returns; what
  * it is given it copies. Functions that return int answer 0 or -errno; -ENOSYS means that the host is
@@ -36,6 +37,11 @@ extern "C" {
 /* How the host sees what a library was built for. */
 extern const uint32_t cof_library_abi __attribute__((weak, visibility("default")));
 const uint32_t cof_library_abi = COF_ABI;
+
+/* Of NAME_traits. Threads may call it at once. */
+#define COF_THREADSAFE 0x02u
+/* One process may call it again and again: it leaves nothing behind that the next call would mind. */
+#define COF_REUSABLE 0x10u
 
 typedef struct cof_host cof_host;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::AppError;
+use crate::app::compare::compare;
 use crate::app::run::{control_runtime, load, resources};
 use crate::call::{Accounting, Answer, AnswerBody, Call, Outcome, RequestId};
 use crate::config::Function;
@@ -17,7 +18,7 @@ use crate::handler::arguments::convert;
 use crate::sys::clock::monotonic_ns;
 use crate::telemetry::Metrics;
 
-/// Runs the function once and prints its result and accounting.
+/// Runs the function once and prints its result and accounting; or, where it `compares`, many times in each mode.
 ///
 /// # Errors
 /// No such function, an argument that does not fit, a call that failed.
@@ -26,6 +27,7 @@ pub fn call(
     worker: Option<&Path>,
     name: &str,
     arguments: &[String],
+    compares: bool,
 ) -> Result<(), AppError> {
     let config = load(file)?;
     let function = config.functions.iter().find(|function| function.name == name);
@@ -33,7 +35,11 @@ pub fn call(
     let input = input(function, arguments).map_err(AppError::Usage)?;
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let resources = resources(&config, metrics, worker)?;
-    control_runtime()?.block_on(run(function, &resources, input))
+    let runtime = control_runtime()?;
+    if compares {
+        return runtime.block_on(compare(function, &input, &resources));
+    }
+    runtime.block_on(run(function, &resources, input))
 }
 
 fn unknown(name: &str, functions: &[Arc<Function>]) -> AppError {
@@ -46,10 +52,11 @@ async fn run(
     resources: &Resources,
     input: Input,
 ) -> Result<(), AppError> {
-    let executor = executor::build(function, resources);
+    let executor = executor::build(function, resources).map_err(AppError::runtime)?;
     let now = monotonic_ns();
     let call = Call {
         id: RequestId::next(),
+        route: "-".into(),
         input,
         arrived_ns: now,
         granted_ns: now,

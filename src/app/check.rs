@@ -27,6 +27,7 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     if !config.functions.is_empty() {
         let resources = resources(&config, metrics, worker)?;
         let found = control_runtime()?.block_on(libraries::verify(&config, &resources));
+        found.advice.iter().for_each(|advice| eprintln!("warning: {advice}"));
         found.notes.iter().for_each(|note| eprintln!("note: {note}"));
         problems.extend(found.problems);
     }

@@ -58,6 +58,9 @@ enum Command {
         /// Values of parameters; @PATH reads a file. For a handler: method, path, query, body
         #[arg(value_name = "ARG=VALUE")]
         arguments: Vec<String>,
+        /// Run it many times in each mode, and say what each costs and which to take
+        #[arg(long)]
+        compare: bool,
     },
     /// Say what this kernel lets this user do, what is weaker than it could be, and how to mend it
     Doctor,
@@ -93,8 +96,8 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         Command::Check { file, explain: None } => check::check(&file, worker),
         Command::Init { library } => init::init(&library),
         Command::Routes { file } => explain::routes(&file),
-        Command::Call { file, function, arguments } => {
-            call::call(&file, worker, &function, &arguments)
+        Command::Call { file, function, arguments, compare } => {
+            call::call(&file, worker, &function, &arguments, compare)
         }
         Command::Doctor => doctor::doctor(worker),
         Command::Demo { clients, port, exit } => {

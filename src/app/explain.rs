@@ -163,6 +163,7 @@ fn segment(segment: &Segment) -> String {
 fn answer(route: &Route) -> String {
     match &route.action {
         Action::Call(function) => format!("call {}", function.name),
+        Action::Detach(function, _) => format!("call {}, detached", function.name),
         Action::Proxy(upstream) => format!("proxy {}", upstream.name),
         Action::Respond(respond) => format!("respond {}", respond.status.as_u16()),
         Action::Redirect(redirect) => {

@@ -16,9 +16,10 @@ use crate::child::Priority;
 use crate::child::start::start;
 use crate::config::function::Entry;
 use crate::config::{Config, Function};
-use crate::executor::{Resources, spec};
+use crate::executor::{Resources, advice, spec};
 use crate::ffi::callee::{Given, Message};
 use crate::ffi::prototype;
+use crate::ffi::traits::Traits;
 use crate::ffi::value::Scalar;
 
 /// Workers at once.
@@ -31,19 +32,24 @@ pub struct Found {
     pub problems: Vec<String>,
     /// What could not be looked at.
     pub notes: Vec<String>,
+    /// What a mode asks of a function that nobody promises, and what it endangers.
+    pub advice: Vec<String>,
 }
 
 /// Loads the library of every function, and compares its prototypes.
 pub async fn verify(config: &Config, resources: &Resources) -> Found {
     let mut found = Found::default();
     let mut files = HashMap::new();
-    for (function, failure) in load_all(&config.functions, resources).await {
+    for (function, loaded) in load_all(&config.functions, resources).await {
         let file: &File =
             files.entry(function.library.clone()).or_insert_with(|| File::read(config, &function));
         let place = format!("function `{}`: ", function.name);
-        let (problems, notes) = match failure {
-            Some(message) => (vec![file.explain(&function, &message)], vec![]),
-            None => file.compare(&function),
+        let (problems, notes) = match loaded {
+            Err(message) => (vec![file.explain(&function, &message)], vec![]),
+            Ok(traits) => {
+                found.advice.extend(advice(&function, traits));
+                file.compare(&function)
+            }
         };
         found.problems.extend(problems.iter().map(|problem| format!("error: {place}{problem}")));
         found.notes.extend(notes.iter().map(|note| format!("{place}{note}")));
@@ -51,11 +57,11 @@ pub async fn verify(config: &Config, resources: &Resources) -> Found {
     found
 }
 
-/// Why each cannot be loaded, in the order of the functions.
+/// What each library says of its function, or why it cannot be loaded; in the order of the functions.
 async fn load_all(
     functions: &[Arc<Function>],
     resources: &Resources,
-) -> Vec<(Arc<Function>, Option<String>)> {
+) -> Vec<(Arc<Function>, Result<Traits, String>)> {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut starts = JoinSet::new();
     for (index, function) in functions.iter().enumerate() {
@@ -63,18 +69,18 @@ async fn load_all(
         starts.spawn(async move {
             let _permit = permits.acquire().await;
             let started = start(&spec, Priority::Normal, None).await;
-            (index, started.err().map(|failure| failure.message))
+            (index, started.map(|worker| worker.traits()).map_err(|failure| failure.message))
         });
     }
-    let mut failures = vec![None; functions.len()];
+    let mut loaded = vec![Ok(Traits::default()); functions.len()];
     while let Some(joined) = starts.join_next().await {
-        if let Ok((index, failure)) = joined
-            && let Some(place) = failures.get_mut(index)
+        if let Ok((index, one)) = joined
+            && let Some(place) = loaded.get_mut(index)
         {
-            *place = failure;
+            *place = one;
         }
     }
-    functions.iter().cloned().zip(failures).collect()
+    functions.iter().cloned().zip(loaded).collect()
 }
 
 /// What one library's file says.

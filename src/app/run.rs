@@ -60,6 +60,7 @@ async fn refuse_unloadable(config: &Config, resources: &Resources) -> Result<(),
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let resources = Resources { metrics, ..resources.clone() };
     let found = libraries::verify(config, &resources).await;
+    found.advice.iter().for_each(|advice| warn!("{advice}"));
     if found.problems.is_empty() {
         Ok(())
     } else {
@@ -96,7 +97,8 @@ pub fn resources(
     let sampler = Sampler::start(config.accounting.interval).map_err(AppError::runtime)?;
     let groups = Groups::prepare(&config.functions);
     let sweeper = Sweeper::start(groups).map_err(AppError::runtime)?;
-    Ok(Resources { metrics, spawner, sampler, sweeper })
+    let stall_after = config.accounting.stall_after;
+    Ok(Resources { metrics, spawner, sampler, sweeper, stall_after, ledger: Arc::default() })
 }
 
 /// The runtime of everything that is not a client's request: accepting, spares, signals.
@@ -109,8 +111,12 @@ pub fn control_runtime() -> Result<Runtime, AppError> {
 
 fn warn_if_scarce(config: &Config, descriptors: Option<u64>) {
     const PER_WORKER: usize = 4;
-    let workers = |function: &Arc<config::Function>| function.max_concurrency + function.spares;
-    let workers: usize = config.functions.iter().map(workers).sum();
+    let workers = |function: &Arc<config::Function>| {
+        let template = usize::from(function.has_template());
+        function.max_concurrency + function.spares + template
+    };
+    let isolated = config.functions.iter().filter(|function| function.mode.is_isolated());
+    let workers: usize = isolated.map(workers).sum();
     let needed = (workers * PER_WORKER + config.server.max_connections) as u64;
     if let Some(allowed) = descriptors.filter(|allowed| *allowed < needed) {
         warn!(
@@ -137,7 +143,14 @@ async fn serve(
     let mut bound = bind(&config, &passed)?;
     let parts = Parts::new(&config, &resources, access.log.clone()).map_err(AppError::config)?;
     let parts = Arc::new(parts);
-    bound.extend(start_admin(&config, &metrics, &parts, &draining, &passed).await?);
+    let ledger = Arc::clone(&resources.ledger);
+    let admin = || Admin {
+        metrics: metrics.clone(),
+        gates: parts.gates(),
+        ledger: Arc::clone(&ledger),
+        draining: draining.clone(),
+    };
+    bound.extend(start_admin(&config, admin, &passed).await?);
     passed.left().iter().for_each(|left| warn!("{left}"));
     let shared = Arc::new(Shared {
         config: Arc::clone(&config),
@@ -156,6 +169,10 @@ async fn serve(
     tokio::select! {
         () = join(threads) => info!("drained"),
         signal = signals.ending.next() => warn!("{signal} in the drain: ending at once"),
+    }
+    let lost = ledger.unfinished();
+    if lost > 0 {
+        warn!("{lost} detached calls have not ended: they are lost");
     }
     parts.drain();
     Ok(())
@@ -243,14 +260,10 @@ fn bind(config: &Config, passed: &Passed) -> Result<Vec<Arc<Bound>>, AppError> {
 /// free port.
 async fn start_admin(
     config: &Config,
-    metrics: &Metrics,
-    parts: &Arc<Parts>,
-    draining: &watch::Receiver<bool>,
+    admin: impl Fn() -> Admin,
     passed: &Passed,
 ) -> Result<Option<Arc<Bound>>, AppError> {
     let Some(wanted) = &config.admin else { return Ok(None) };
-    let admin =
-        || Admin { metrics: metrics.clone(), gates: parts.gates(), draining: draining.clone() };
     let at = |address: &Address| Listener::plain("admin", address.clone());
     let listener = at(&wanted.address);
     let given = passed.claim(&listener, wanted.is_default);

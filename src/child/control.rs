@@ -1,9 +1,11 @@
 //! The proxy's end of a worker's control socket: frames in, frames out. Every step can be cancelled without loss.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as StdStream;
 
 use rustix::buffer::spare_capacity;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -60,6 +62,43 @@ impl Control {
         self.unsent = frame;
         self.sent = 0;
         let _the_reader_sees_the_error = self.try_flush();
+    }
+
+    /// Whether there is something that nobody asked for: bytes, or the end.
+    #[must_use]
+    pub fn has_stray(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        let mut byte = [std::mem::MaybeUninit::<u8>::uninit()];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let nothing = |problem| problem == rustix::io::Errno::WOULDBLOCK;
+        !self.received.is_empty() || !recv(&self.stream, &mut byte, flags).is_err_and(nothing)
+    }
+
+    /// The worker finds the end of its calls.
+    pub fn hang_up(&self) {
+        let _gone_is_fine = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Both);
+    }
+
+    /// Sends a whole encoded frame, and descriptors with its first byte (`unix(7)`, SCM_RIGHTS).
+    ///
+    /// # Errors
+    /// As `sendmsg(2)`.
+    pub async fn send_with(
+        &mut self,
+        frame: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let sent = self.stream.async_io(Interest::WRITABLE, || {
+            let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+            let mut rights = SendAncillaryBuffer::new(&mut space);
+            rights.push(SendAncillaryMessage::ScmRights(descriptors));
+            let flags = SendFlags::NOSIGNAL;
+            Ok(sendmsg(&self.stream, &[io::IoSlice::new(frame)], &mut rights, flags)?)
+        });
+        match sent.await? {
+            whole if whole == frame.len() => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
     }
 
     fn has_unsent(&self) -> bool {

@@ -16,9 +16,9 @@ use crate::child::groups::{Groups, Home};
 use crate::sys::orphans::{self, Children};
 use crate::sys::process::reap;
 use crate::sys::procfs;
+use crate::wire::MARK_DIGITS;
 
-/// The variable that marks a worker and all that it starts.
-pub const MARK: &str = "COFFERDAM_CALL";
+pub use crate::wire::MARK;
 /// Between two looks at what does not end at once.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -131,10 +131,16 @@ impl Sweeper {
 }
 
 impl Mark {
+    /// The number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// As its environment holds it.
     #[must_use]
     pub fn text(&self) -> String {
-        self.number.to_string()
+        format!("{:0width$}", self.number, width = MARK_DIGITS)
     }
 
     /// Whether the kernel killed the worker `pid`, or something that it started, for want of memory.

@@ -7,6 +7,8 @@ pub enum State {
     Busy,
     /// It gave a complete answer and should be leaving.
     Leaving,
+    /// It gave a complete answer and may be asked again.
+    Resting,
     /// Asked to end by SIGTERM.
     Terminating,
     /// Sent SIGKILL.
@@ -18,8 +20,10 @@ pub enum State {
 /// What can happen to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Its answer is complete.
+    /// Its answer is complete, and it is to leave.
     Answered,
+    /// Its answer is complete, and it is to stay.
+    Rested,
     /// It sent something else than the protocol allows, or closed its control descriptor.
     Broken,
     /// A time limit was reached.
@@ -73,10 +77,11 @@ pub fn next(state: State, event: Event) -> (State, Action) {
         (_, Event::GraceOver) => (State::Killed, Kill(Cause::Grace)),
         (State::Terminating, _) => (state, Wait),
         (_, Event::Broken) => (State::Killed, Kill(Cause::Protocol)),
+        (State::Busy, Event::Rested) => (State::Resting, Wait),
         (State::Busy, Event::Answered) => (State::Leaving, AwaitEnd),
         (State::Busy, Event::Deadline) => (State::Terminating, Terminate(Cause::Timeout)),
         (State::Busy, Event::Left) => (State::Terminating, Terminate(Cause::Cancel)),
-        (State::Leaving, Event::Answered | Event::Deadline | Event::Left) => (state, Wait),
+        (State::Leaving | State::Resting, _) => (state, Wait),
     }
 }
 
@@ -84,10 +89,17 @@ pub fn next(state: State, event: Event) -> (State, Action) {
 mod tests {
     use super::*;
 
-    const STATES: [State; 5] =
-        [State::Busy, State::Leaving, State::Terminating, State::Killed, State::Reaped];
-    const EVENTS: [Event; 6] = [
+    const STATES: [State; 6] = [
+        State::Busy,
+        State::Leaving,
+        State::Resting,
+        State::Terminating,
+        State::Killed,
+        State::Reaped,
+    ];
+    const EVENTS: [Event; 7] = [
         Event::Answered,
+        Event::Rested,
         Event::Broken,
         Event::Deadline,
         Event::Left,
@@ -145,6 +157,15 @@ mod tests {
         for state in [State::Leaving, State::Terminating] {
             let (after, action) = next(state, Event::GraceOver);
             assert_eq!((after, action), (State::Killed, Action::Kill(Cause::Grace)));
+        }
+    }
+
+    #[test]
+    fn only_a_whole_answer_makes_a_worker_rest() {
+        for (state, event) in pairs().filter(|(state, _)| *state != State::Resting) {
+            let (after, _) = next(state, event);
+            let may_rest = (state, event) == (State::Busy, Event::Rested);
+            assert_eq!(after == State::Resting, may_rest, "{state:?} {event:?}");
         }
     }
 

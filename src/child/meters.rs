@@ -3,6 +3,7 @@
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
 
 use crate::child::life::Cause;
+use crate::child::wear::Worn;
 use crate::sys::syscalls;
 use crate::telemetry::Metrics;
 use crate::wire::Phase;
@@ -13,10 +14,13 @@ use crate::wire::Phase;
 pub struct Meters {
     pub workers_starting: IntGauge,
     pub workers_spare: IntGauge,
+    pub workers_idle: IntGauge,
+    pub workers_template: IntGauge,
     pub workers_busy: IntGauge,
     pub workers_draining: IntGauge,
     pub starts_demand: IntCounter,
     pub starts_spare: IntCounter,
+    pub starts_template: IntCounter,
     pub start_failures: [IntCounter; 4],
     pub start_spawn: Histogram,
     pub start_load: Histogram,
@@ -37,6 +41,7 @@ pub struct Meters {
     terminated: [IntCounter; 5],
     killed: [IntCounter; 5],
     calls: [IntCounter; OUTCOMES.len()],
+    retirements: [IntCounter; 6],
 }
 
 /// The label `outcome` of `cofferdam_calls_total`.
@@ -71,8 +76,18 @@ const OUTCOMES: [&str; 12] = [
     "load_failed",
     "cancelled",
 ];
+/// In the order of [`Worn`].
+const WORN: [&str; 6] = ["calls", "age", "memory", "idle", "protocol", "ended"];
 const CAUSES: [&str; 5] = ["timeout", "cancel", "protocol", "grace", "drain"];
 const PHASES: [&str; 4] = ["spawn", "confine", "load", "init"];
+
+impl CallOutcome {
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
+}
 
 impl Meters {
     /// The handles of the function `name`.
@@ -90,14 +105,16 @@ impl Meters {
             CAUSES.map(|cause| metrics.worker_kills.with_label_values(&[name, cause, signal]))
         };
         let failures = |phase| metrics.worker_start_failures.with_label_values(&[name, phase]);
-        workers("idle").set(0);
         Self {
             workers_starting: workers("starting"),
             workers_spare: workers("spare"),
+            workers_idle: workers("idle"),
+            workers_template: workers("template"),
             workers_busy: workers("busy"),
             workers_draining: workers("draining"),
             starts_demand: starts("demand"),
             starts_spare: starts("spare"),
+            starts_template: starts("template"),
             start_failures: PHASES.map(failures),
             start_spawn: start("spawn"),
             start_load: start("load"),
@@ -118,6 +135,7 @@ impl Meters {
             terminated: kills("SIGTERM"),
             killed: kills("SIGKILL"),
             calls: OUTCOMES.map(|word| metrics.calls.with_label_values(&[name, word])),
+            retirements: WORN.map(|word| metrics.retirements.with_label_values(&[name, word])),
         }
     }
 
@@ -134,6 +152,11 @@ impl Meters {
     /// Counts a start that failed.
     pub fn count_start_failure(&self, phase: Phase) {
         self.start_failures[phase as usize].inc();
+    }
+
+    /// Counts a worker of a pool that is replaced.
+    pub fn count_retirement(&self, why: Worn) {
+        self.retirements[why as usize].inc();
     }
 
     /// Counts the end of a call.

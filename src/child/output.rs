@@ -60,6 +60,12 @@ impl Output {
         }
     }
 
+    /// Forgets what was printed: it was another call's.
+    pub fn clear(&mut self) {
+        self.kept.tail.clear();
+        self.kept.total = 0;
+    }
+
     /// Whether there may be more.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -1,9 +1,11 @@
 //! A started worker process. At rest its descriptors belong to no runtime; [`Started::register`] wakes it up in one.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
@@ -14,7 +16,7 @@ use crate::child::control::{Control, ControlError};
 use crate::child::leftovers::Mark;
 use crate::child::output::Output;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process::{Exit, Reaped, kill_group, reap, terminate_group};
+use crate::sys::process::{Exit, Reaped, kill_group, lead_group, reap, terminate_group};
 use crate::wire::FromWorker;
 
 /// How long a thread without a runtime waits for a process that it has killed.
@@ -25,6 +27,7 @@ const PROMPT: Duration = Duration::from_secs(1);
 pub struct Process {
     pid: u32,
     is_reaped: bool,
+    is_forked: bool,
     /// The slot that it occupies, until it is reaped.
     hold: Option<Hold>,
     /// By which what it leaves behind is known; until it is reaped.
@@ -33,10 +36,20 @@ pub struct Process {
 }
 
 impl Process {
+    fn new(pid: u32, is_forked: bool, mark: Mark, hold: Option<Hold>) -> Self {
+        let mark = Some(mark);
+        Self { pid, is_reaped: false, is_forked, hold, mark, was_out_of_memory: false }
+    }
+
     /// The process id, which is also that of its group.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Its call is over and it stays: the slot is another's.
+    pub fn release(&mut self) {
+        self.hold = None;
     }
 
     /// SIGTERM to the group.
@@ -56,6 +69,7 @@ impl Process {
     pub fn reap(&mut self) -> io::Result<Reaped> {
         // The group's number stays taken until its leader is reaped: killing later could hit a stranger.
         kill_group(self.pid);
+        self.forget();
         let reaped = reap(self.pid)?.ok_or(io::ErrorKind::WouldBlock)?;
         self.is_reaped = true;
         if let Some(mark) = self.mark.take() {
@@ -71,6 +85,19 @@ impl Process {
     pub fn was_out_of_memory(&self) -> bool {
         self.was_out_of_memory
     }
+
+    /// Its number may be another's soon.
+    fn forget(&self) {
+        if self.is_forked {
+            forked().remove(&self.pid);
+        }
+    }
+}
+
+/// Forked workers that were not reaped yet: what a template says is held against them.
+fn forked() -> MutexGuard<'static, BTreeSet<u32>> {
+    static FORKED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    FORKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Process {
@@ -79,6 +106,7 @@ impl Drop for Process {
             return;
         }
         kill_group(self.pid);
+        self.forget();
         let (hold, mark) = (self.hold.take(), self.mark.take());
         match (reap(self.pid), Handle::try_current()) {
             (Ok(None), Ok(runtime)) => drop(runtime.spawn(collect(self.pid, hold, mark))),
@@ -134,14 +162,37 @@ impl Started {
         mark: Mark,
         hold: Option<Hold>,
     ) -> io::Result<Self> {
-        let mark = Some(mark);
-        let process =
-            Process { pid: child.id(), is_reaped: false, hold, mark, was_out_of_memory: false };
+        let process = Process::new(child.id(), false, mark, hold);
         let no_pipe = || io::Error::other("the child has no pipe");
         let stdout = OwnedFd::from(child.stdout.take().ok_or_else(no_pipe)?);
         let stderr = OwnedFd::from(child.stderr.take().ok_or_else(no_pipe)?);
         control.set_nonblocking(true)?;
         Ok(Self { ended: PidFd::open(child.id())?, process, control, stdout, stderr })
+    }
+
+    /// Takes over a child that a template has forked, which it names `pid`: nothing is believed that the kernel does not
+    /// confirm. `output` are the reading ends of its standard output and error; `hold` as in [`Started::adopt`].
+    ///
+    /// # Errors
+    /// It is no child of this process that has never called exec, or one that is known already; no descriptor left.
+    pub fn adopt_forked(
+        pid: u32,
+        control: UnixStream,
+        [stdout, stderr]: [OwnedFd; 2],
+        mark: Mark,
+        hold: Option<Hold>,
+    ) -> io::Result<Self> {
+        if !forked().insert(pid) {
+            return Err(io::Error::other("it names a process that is another's"));
+        }
+        // Only a child that never called exec can be moved (`setpgid(2)`): here a lie ends.
+        if let Err(no_child) = lead_group(pid) {
+            forked().remove(&pid);
+            return Err(no_child);
+        }
+        let process = Process::new(pid, true, mark, hold);
+        control.set_nonblocking(true)?;
+        Ok(Self { ended: PidFd::open(pid)?, process, control, stdout, stderr })
     }
 
     /// The process id.
@@ -220,6 +271,17 @@ impl Live {
             stdout: self.stdout.into_inner()?,
             stderr: self.stderr.into_inner()?,
         })
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.get_ref().has_ended()
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) {
+        let _readable = self.ended.readable().await;
     }
 
     /// Waits for the end, then collects the process; its last words are in `stdout` and `stderr` then.

@@ -1,73 +1,55 @@
-//! One call in one worker: a loop over what happens, driven by [`life::next`]. The worker is consumed by its call.
+//! One call and whoever runs it: a loop over what happens, driven by [`life::next`]. All modes but `inline` share it.
 
 mod client;
 mod limit;
 mod tally;
-mod verdict;
+pub mod verdict;
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::call::{Answer, Call, Failure, Outcome, answer_body};
+use crate::call::{Accounting, Answer, Call, Failure, Outcome, answer_body};
 use crate::child::Spec;
 use crate::child::control::ControlError;
-use crate::child::life::{self, Action, Cause, Event, State};
+use crate::child::life::{self, Action, Event, State};
 use crate::child::meters::{CallOutcome, Counted};
-use crate::child::process::{Happening, Live, Started};
+use crate::child::partner::Partner;
+use crate::child::process::Happening;
 use crate::config::function::OnDisconnect;
 use crate::ffi::request::Input;
-use crate::sys::procfs::{self, Sched};
-use crate::wire::codec::encode_to_worker;
-use crate::wire::{self, CallFrame, FromWorker, Spent, ToWorker};
+use crate::sys::process::Reaped;
+use crate::sys::procfs::Sched;
+use crate::wire::{CallFrame, FromWorker, Life, Spent};
 
 use client::Client;
 use limit::Limit;
 use tally::Tally;
 
-/// A worker that is ready for its one call.
-pub struct Ready {
+/// Runs `call` with `partner`: `reply` gets the outcome as soon as it is known. The future ends when the partner is gone,
+/// or, where it lives for `Many` calls, when it rests after a whole answer: then it comes back.
+pub async fn run<P: Partner>(
     spec: Arc<Spec>,
-    started: Started,
+    partner: P,
     before: Sched,
+    call: Call,
+    reply: oneshot::Sender<Outcome>,
+) -> Option<Rested<P>> {
+    Run::new(spec, partner, before, call, reply).drive().await
 }
 
-impl Ready {
-    /// Of a worker that said so.
-    #[must_use]
-    pub fn new(spec: Arc<Spec>, started: Started, said: &wire::Ready) -> Self {
-        let before = Sched { cpu_ns: said.cpu_ns, runqueue_ns: said.runqueue_ns };
-        Self { spec, started, before }
-    }
-
-    /// Whether it died while it waited.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.started.has_ended()
-    }
-
-    /// Ends it without a call.
-    pub fn retire(self) {
-        self.spec.meters.count_kill(Cause::Drain);
-    }
-
-    /// Runs `call` and consumes the worker: `reply` gets the outcome as soon as it is known, the future ends when
-    /// the worker is reaped. The call's slot is held until then.
-    pub async fn run(self, call: Call, reply: oneshot::Sender<Outcome>) {
-        match self.started.register(self.spec.reply_cap) {
-            Ok(live) => Run::new(self.spec, live, self.before, call, reply).drive().await,
-            Err(problem) => {
-                self.spec.meters.count_call(CallOutcome::StartFailed);
-                let _client_left = reply.send(Err(Failure::Start(problem.to_string())));
-            }
-        }
-    }
+/// A partner that has answered and may be asked again.
+pub struct Rested<P> {
+    /// Itself.
+    pub partner: P,
+    /// What its call took.
+    pub accounting: Accounting,
 }
 
-struct Run {
+struct Run<P> {
     spec: Arc<Spec>,
-    live: Live,
+    partner: P,
     state: State,
     call: Call,
     tally: Tally,
@@ -76,28 +58,26 @@ struct Run {
     grace_over: Option<Instant>,
     has_hung_up: bool,
     is_killed: bool,
+    accounting: Accounting,
     counted: Counted,
 }
 
-fn call_frame(call: &mut Call, limit: Limit) -> Vec<u8> {
+fn call_frame(call: &mut Call, limit: Limit) -> CallFrame {
     let input = std::mem::replace(&mut call.input, Input::Values(Vec::new()));
-    let mut frame = Vec::new();
-    let call = CallFrame { id: call.id.low(), time_left_ms: limit.left_ms(), input };
-    encode_to_worker(&ToWorker::Call(call), &mut frame);
-    frame
+    CallFrame { id: call.id.low(), time_left_ms: limit.left_ms(), input }
 }
 
-impl Run {
+impl<P: Partner> Run<P> {
     fn new(
         spec: Arc<Spec>,
-        mut live: Live,
+        mut partner: P,
         before: Sched,
         mut call: Call,
         reply: oneshot::Sender<Outcome>,
     ) -> Self {
-        let tally = Tally::open(live.process.pid(), before, &call, &spec.sampler);
+        let tally = Tally::open(partner.thread(), before, &call, &spec.sampler);
         let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
-        live.control.send(call_frame(&mut call, limit));
+        partner.send(call_frame(&mut call, limit));
         Self {
             state: State::Busy,
             client: Client::Head(reply),
@@ -106,24 +86,27 @@ impl Run {
             grace_over: None,
             has_hung_up: false,
             is_killed: false,
+            accounting: Accounting::default(),
             counted: Counted::new(&spec.meters.workers_busy),
             spec,
-            live,
+            partner,
             call,
         }
     }
 
-    async fn drive(mut self) {
-        while self.state != State::Reaped {
+    async fn drive(mut self) -> Option<Rested<P>> {
+        while !matches!(self.state, State::Reaped | State::Resting) {
             if let Some(event) = self.next_event().await {
                 let (state, action) = life::next(self.state, event);
-                if self.state == State::Busy {
+                if self.state == State::Busy && state != State::Resting {
                     self.counted = Counted::new(&self.spec.meters.workers_draining);
                 }
                 self.state = state;
                 self.act(action);
             }
         }
+        let is_resting = self.state == State::Resting;
+        is_resting.then_some(Rested { partner: self.partner, accounting: self.accounting })
     }
 
     async fn next_event(&mut self) -> Option<Event> {
@@ -133,7 +116,7 @@ impl Run {
         let alarm = self.next_alarm();
         tokio::select! {
             biased;
-            happening = self.live.next(is_busy && !self.has_hung_up), if !is_full => {
+            happening = self.partner.next(is_busy && !self.has_hung_up), if !is_full => {
                 self.happened(happening)
             }
             left = self.client.leaves(), if dies_with_client || is_full => {
@@ -178,9 +161,7 @@ impl Run {
         match happening {
             Happening::Frame(Ok(frame)) => self.frame(frame),
             // It is dying: its end tells how, in a moment.
-            Happening::Frame(Err(ControlError::Closed))
-                if procfs::is_exiting(self.live.process.pid()) =>
-            {
+            Happening::Frame(Err(ControlError::Closed)) if self.partner.is_exiting() => {
                 self.has_hung_up = true;
                 None
             }
@@ -195,7 +176,7 @@ impl Run {
     /// What a worker said before it ended still counts.
     fn last_frame(&mut self) -> Option<FromWorker> {
         let is_heard = self.state == State::Busy && !self.has_hung_up;
-        if is_heard { self.live.control.next_now().ok() } else { None }
+        if is_heard { self.partner.last_frame() } else { None }
     }
 
     fn broken(&mut self, failure: Failure) -> Event {
@@ -231,6 +212,8 @@ impl Run {
             FromWorker::Broken { id: of, message } if of == id => {
                 Some(self.broken(Failure::Protocol(message)))
             }
+            // A forked one, which is not waited for.
+            FromWorker::Failed { message, .. } => Some(self.broken(Failure::Start(message))),
             FromWorker::Log { level, message } => {
                 verdict::log_line(&self.spec, self.call.id, level, &message);
                 None
@@ -242,8 +225,8 @@ impl Run {
     fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
         let accounting = self.tally.settle(spent);
         if self.client.finish() {
-            self.tally.close(&self.spec.meters, CallOutcome::Ok, &accounting);
-            return Some(Event::Answered);
+            self.close(CallOutcome::Ok, accounting);
+            return Some(self.answered());
         }
         self.answer(Answer::Code { code, accounting })
     }
@@ -253,9 +236,23 @@ impl Run {
             return self.confused("a second answer");
         }
         let (outcome, accounting) = verdict::of_answer(&self.spec.function, &answer);
-        self.tally.close(&self.spec.meters, outcome, &accounting);
+        self.close(outcome, accounting);
         self.client.answer(Ok(answer));
-        Some(Event::Answered)
+        Some(self.answered())
+    }
+
+    fn close(&mut self, outcome: CallOutcome, accounting: Accounting) {
+        self.accounting = accounting;
+        self.tally.close(&self.spec.meters, outcome, &accounting);
+    }
+
+    fn answered(&mut self) -> Event {
+        if self.spec.life == Life::Once {
+            return Event::Answered;
+        }
+        self.partner.absorb();
+        verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
+        Event::Rested
     }
 
     /// The call ends here without a whole answer; its client hears it now, whatever the worker does.
@@ -266,8 +263,10 @@ impl Run {
 
     fn cut_having(&mut self, failure: Failure, spent: Spent) {
         let accounting = self.tally.settle(spent);
-        self.tally.close(&self.spec.meters, verdict::of_failure(&failure), &accounting);
-        verdict::log_failure(&self.spec, self.call.id, &failure, &accounting, &self.live);
+        self.close(verdict::of_failure(&failure), accounting);
+        let [_, stderr] = self.partner.printed();
+        let whom = (self.call.id, self.partner.thread());
+        verdict::log_failure(&self.spec, whom, &failure, &accounting, stderr.as_deref());
         self.client.answer(Err(failure));
     }
 
@@ -277,14 +276,16 @@ impl Run {
             Action::AwaitEnd => self.allow_grace(),
             Action::Terminate(cause) => {
                 self.allow_grace();
-                self.is_killed = true;
-                self.spec.meters.count_terminate(cause);
-                self.live.process.terminate();
+                if self.partner.terminate() {
+                    self.is_killed = true;
+                    self.spec.meters.count_terminate(cause);
+                }
             }
             Action::Kill(cause) => {
-                self.is_killed = true;
-                self.spec.meters.count_kill(cause);
-                self.live.process.kill();
+                if self.partner.kill() {
+                    self.is_killed = true;
+                    self.spec.meters.count_kill(cause);
+                }
             }
             Action::Reap => self.reap(),
         }
@@ -299,15 +300,20 @@ impl Run {
         let is_answered = self.tally.is_closed();
         // The kernel forgets with the reaping; a call that answered has told by itself.
         let spent = (!is_answered).then(|| self.tally.spent_so_far());
-        let Some(reaped) = self.live.reap_now() else { return };
+        let reaped = self.partner.reap();
         if let Some(spent) = spent {
-            let was_out_of_memory = self.live.process.was_out_of_memory();
-            let failure = verdict::of_exit(&self.spec.function, reaped.exit, was_out_of_memory);
+            let vanished = || Failure::Protocol("it ended without an answer".to_owned());
+            let was_out_of_memory = self.partner.was_out_of_memory();
+            let of_exit = |reaped: Reaped| {
+                verdict::of_exit(&self.spec.function, reaped.exit, was_out_of_memory)
+            };
+            let failure = reaped.map_or_else(vanished, of_exit);
             self.cut_having(failure, spent);
         }
+        let Some(reaped) = reaped else { return };
         let meters = &self.spec.meters;
         meters.max_resident.set(meters.max_resident.get().max(reaped.max_resident_bytes as f64));
         verdict::exit_counter(meters, self.is_killed, is_answered, reaped.exit).inc();
-        verdict::log_output(&self.spec, self.call.id, &self.live);
+        verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
     }
 }

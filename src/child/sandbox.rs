@@ -91,7 +91,7 @@ impl Feature {
             Feature::Files => reach.read.is_some() || reach.write.is_some(),
             Feature::Ports => reach.connect.is_some() || reach.bind.is_some(),
             Feature::Signals => reach.own_signals,
-            Feature::Syscalls => !filter::denying(sandbox, 0).is_empty(),
+            Feature::Syscalls => !filter::denying(sandbox, 0, false).is_empty(),
             Feature::User => sandbox.user.is_some_and(|(user, _)| user != privileges::user()),
             Feature::Memory => sandbox.memory.is_some(),
             Feature::Pids => sandbox.pids.is_some(),
@@ -164,6 +164,7 @@ pub fn confine(function: &Function, groups: &Groups, metrics: &Metrics) -> Confi
     let filters = has(Feature::Syscalls);
     let filter = |filter: Vec<u8>| if filters { filter } else { Vec::new() };
     let (own_groups, homes) = groups.of(sandbox);
+    let is_template = function.has_template();
     let confinement = Confinement {
         groups: own_groups,
         limits: limits(&sandbox.limits),
@@ -171,7 +172,8 @@ pub fn confine(function: &Function, groups: &Groups, metrics: &Metrics) -> Confi
         user,
         capabilities: capabilities(sandbox),
         reach: reach::rules(sandbox, &function.library),
-        deny: filter(filter::denying(sandbox, std::process::id())),
+        deny: filter(filter::denying(sandbox, std::process::id(), is_template)),
+        seal: filter(if is_template { filter::sealing(sandbox) } else { Vec::new() }),
         allow: filter(filter::allowing(sandbox)),
     };
     Confined { confinement, environment: environment(&sandbox.environment), homes }

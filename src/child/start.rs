@@ -10,18 +10,18 @@ use crate::call::Hold;
 use crate::child::life::Cause;
 use crate::child::meters::Counted;
 use crate::child::process::{Happening, Live};
-use crate::child::run::Ready;
-use crate::child::{Priority, Spec};
+use crate::child::{Priority, Ready, Spec};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::priority;
 use crate::sys::process::{Exit, Reaped, signal_name};
 use crate::wire::{self, FromWorker, Phase};
 
 /// A library whose constructors or `init` take longer is given up.
-const START_LIMIT: Duration = Duration::from_secs(10);
+pub const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a worker did not become ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct StartFailure {
     /// Where it stopped.
     pub phase: Phase,
@@ -30,8 +30,21 @@ pub struct StartFailure {
 }
 
 impl StartFailure {
-    fn new(phase: Phase, message: impl fmt::Display) -> Self {
+    /// At `phase`, because of `message`.
+    pub fn new(phase: Phase, message: impl fmt::Display) -> Self {
         Self { phase, message: message.to_string() }
+    }
+
+    /// Of a library that takes longer than [`START_LIMIT`].
+    #[must_use]
+    pub fn late() -> Self {
+        let limit = START_LIMIT.as_secs();
+        Self::new(
+            Phase::Load,
+            format!(
+                "the library did not load within {limit} s: look at its constructors and its init function"
+            ),
+        )
     }
 }
 
@@ -60,9 +73,23 @@ async fn start_uncounted(
 ) -> Result<Ready, StartFailure> {
     let begun_ns = monotonic_ns();
     let spawn_failed = |problem| StartFailure::new(Phase::Spawn, problem);
-    let started = spec.spawner.spawn(priority, &spec.launch, hold).await.map_err(spawn_failed)?;
-    let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
-    live.control.send(spec.hello.clone());
+    let mut live = match &spec.forge {
+        Some(forge) => {
+            let (started, said) = forge.fork(hold).await?;
+            if !spec.function.entry.opens() {
+                record(spec, begun_ns, &said);
+                return Ok(Ready::new(Arc::clone(spec), started, &said));
+            }
+            started.register(spec.reply_cap).map_err(spawn_failed)?
+        }
+        None => {
+            let started = spec.spawner.spawn(priority, &spec.launch, hold);
+            let started = started.await.map_err(spawn_failed)?;
+            let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
+            live.control.send(spec.hello.clone());
+            live
+        }
+    };
     let said = match timeout(START_LIMIT, first_frame(&mut live)).await {
         Ok(said) => said,
         Err(_) => Err(give_up(spec, &mut live)),
@@ -76,7 +103,11 @@ async fn start_uncounted(
     Ok(Ready::new(Arc::clone(spec), started, &ready))
 }
 
-async fn first_frame(live: &mut Live) -> Result<wire::Ready, StartFailure> {
+/// What a worker says first, once it is ready.
+///
+/// # Errors
+/// It failed, or ended; it is reaped then.
+pub async fn first_frame(live: &mut Live) -> Result<wire::Ready, StartFailure> {
     match live.next(true).await {
         Happening::Frame(Ok(FromWorker::Ready(ready))) => Ok(ready),
         Happening::Frame(Ok(FromWorker::Failed { phase, message })) => {
@@ -114,13 +145,7 @@ fn died(live: &Live, reaped: Option<Reaped>) -> String {
 fn give_up(spec: &Spec, live: &mut Live) -> StartFailure {
     spec.meters.count_kill(Cause::Timeout);
     live.process.kill();
-    let limit = START_LIMIT.as_secs();
-    StartFailure::new(
-        Phase::Load,
-        format!(
-            "the library did not load within {limit} s: look at its constructors and its init function"
-        ),
-    )
+    StartFailure::late()
 }
 
 fn record(spec: &Spec, begun_ns: u64, ready: &wire::Ready) {

@@ -10,10 +10,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::config::Sandbox;
 use crate::ffi::callee::Callee;
 use crate::ffi::success::compare;
+use crate::ffi::traits::Traits;
 use crate::ffi::value::{Scalar, Value};
 
 /// `[functions.NAME]`, or the short form `call = "LIB:SYMBOL"` of a route.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// The metric label.
     pub name: String,
@@ -23,6 +24,10 @@ pub struct Function {
     pub entry: Entry,
     /// How its calls run.
     pub mode: Mode,
+    /// How its processes are made.
+    pub spawn: Spawn,
+    /// What the file says of it; the library may say more.
+    pub traits: Traits,
     /// Calls at once.
     pub max_concurrency: usize,
     /// Who waits for a slot.
@@ -39,8 +44,16 @@ pub struct Function {
     pub sandbox: Arc<Sandbox>,
 }
 
+impl Function {
+    /// Whether its workers are forked from one.
+    #[must_use]
+    pub fn has_template(&self) -> bool {
+        self.spawn == Spawn::Fork && self.mode.is_isolated()
+    }
+}
+
 /// What a call runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Entry {
     /// A plain C function with its prototype.
     Function(Box<Bound>),
@@ -51,8 +64,31 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Whether each worker makes something before its calls.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        matches!(self, Entry::Function(bound) if bound.callee.opening.is_some())
+    }
+
+    /// Whether what it prints is its answer.
+    #[must_use]
+    pub fn prints(&self) -> bool {
+        matches!(self, Entry::Function(bound) if bound.callee.prints)
+    }
+
+    /// The C symbol.
+    #[must_use]
+    pub fn symbol(&self) -> &str {
+        match self {
+            Entry::Function(bound) => &bound.callee.symbol,
+            Entry::Handler { symbol } => symbol,
+        }
+    }
+}
+
 /// A prototype whose every parameter has a place to come from or to go to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bound {
     /// As written, for messages.
     pub prototype: String,
@@ -80,7 +116,7 @@ pub struct Failing {
 }
 
 /// Where one C argument comes from.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// The parameter's name.
     pub parameter: String,
@@ -166,7 +202,7 @@ impl Bounds {
 }
 
 /// `response = { … }`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Default 200; 204 where nothing is answered.
     pub status: StatusCode,
@@ -179,7 +215,7 @@ pub struct Response {
 }
 
 /// The body of a success.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseBody {
     /// `void` and no `response`: 204.
     Empty,
@@ -196,6 +232,66 @@ pub enum ResponseBody {
 pub enum Mode {
     /// A process that has never served another call.
     Process,
+    /// Processes that serve one call after another.
+    Pool(Recycle),
+    /// A thread of the proxy itself.
+    Thread,
+    /// The event loop itself.
+    Inline,
+    /// As [`Mode::Process`], and nobody waits for the answer.
+    Detached,
+}
+
+impl Mode {
+    /// As it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Process => "process",
+            Mode::Pool(_) => "pool",
+            Mode::Thread => "thread",
+            Mode::Inline => "inline",
+            Mode::Detached => "detached",
+        }
+    }
+
+    /// Whether calls run in processes other than the proxy's.
+    #[must_use]
+    pub fn is_isolated(self) -> bool {
+        !matches!(self, Mode::Thread | Mode::Inline)
+    }
+}
+
+/// When a worker that serves one call after another is replaced. What is `None` is "off".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recycle {
+    /// After so many calls, or up to a tenth fewer: each worker draws its own.
+    pub max_calls: Option<u64>,
+    /// So long after its start, or up to a tenth earlier.
+    pub max_age: Option<Duration>,
+    /// Above so many bytes of resident memory after a call.
+    pub max_memory: Option<u64>,
+    /// So long without a call; `spares` of them stay.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Recycle {
+    /// As the file has it where it says nothing.
+    pub const DEFAULT: Recycle = Recycle {
+        max_calls: Some(10_000),
+        max_age: Some(Duration::from_secs(3600)),
+        max_memory: Some(256 * 1024 * 1024),
+        idle_timeout: Some(Duration::from_secs(60)),
+    };
+}
+
+/// How the process of a worker is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spawn {
+    /// The worker program is started afresh.
+    Exec,
+    /// A worker that has loaded the library forks itself.
+    Fork,
 }
 
 /// Who waits for a slot.

@@ -4,6 +4,7 @@
 mod environment;
 mod later;
 mod literal;
+mod pool;
 mod read;
 mod sandbox;
 mod section;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal, OrErrno};
+pub(crate) use pool::Pool;
 pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
 pub(crate) use sandbox::{AnyOr, Limits, Sandbox};
@@ -226,15 +228,19 @@ mirror! {
         "response" response: Response;
         /// How a return that is no success is answered.
         "failure" failure: Failure;
-        /// How calls run: process, one of its own for each.
+        /// How calls run: process (one of its own for each), pool (processes used again), thread or inline (in the proxy itself), or detached (nobody waits for the answer).
         "mode" mode: String = "\"process\"";
-        /// How the process of a call is made: exec, the worker program started afresh.
+        /// How processes are made: exec, the worker program started afresh; or fork, a worker that has loaded the library forks itself.
         "spawn" spawn: String = "\"exec\"";
+        /// With mode = "pool": when a process is replaced.
+        "pool" pool: Pool;
+        /// What is true of the function beyond what its library says: reusable (one process may call it again), threadsafe (threads may call it at once).
+        "traits" traits: Vec<Field<String>> = "[]";
         /// Calls at once.
         "max_concurrency" max_concurrency: i64 = "32";
         /// Who waits when all slots are taken.
         "queue" queue: Queue;
-        /// Processes started ahead, library loaded, each for one call.
+        /// Processes started ahead, library loaded, each for one call; in a pool, those that are always there.
         "spares" spares: Off<i64> = "2";
         /// Of the call itself; then the client has its 504 and the process group its SIGTERM.
         "timeout" timeout: Off<Duration> = "\"30s\"";
@@ -470,6 +476,7 @@ pub fn keys() -> Vec<Key> {
         Queue::keys(),
         Sandbox::keys(),
         Limits::keys(),
+        Pool::keys(),
         Route::keys(),
         Respond::keys(),
         Redirect::keys(),

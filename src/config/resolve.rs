@@ -12,6 +12,7 @@ mod host;
 mod limits;
 mod local;
 mod matching;
+mod mode;
 mod name;
 mod opening;
 mod path;

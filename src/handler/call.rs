@@ -20,15 +20,16 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Runs one function.
 #[derive(Clone)]
 pub struct Call {
+    route: Arc<str>,
     function: Arc<Function>,
     executor: Arc<dyn Executor>,
 }
 
 impl Call {
-    /// Of `function` by `executor`.
+    /// Of `function` by `executor`, for requests of `route`.
     #[must_use]
-    pub fn new(function: Arc<Function>, executor: Arc<dyn Executor>) -> Self {
-        Self { function, executor }
+    pub fn new(route: Arc<str>, function: Arc<Function>, executor: Arc<dyn Executor>) -> Self {
+        Self { route, function, executor }
     }
 }
 
@@ -40,11 +41,11 @@ impl Service<Request> for Call {
     always_ready!();
 
     fn call(&mut self, request: Request) -> Answering {
-        let Self { function, executor } = self.clone();
+        let Self { route, function, executor } = self.clone();
         Box::pin(async move {
             let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
             let is_head = request.head.method == Method::HEAD;
-            let call = asked(request)?;
+            let call = asked(request, route)?;
             let hold = Arc::clone(&call.hold);
             let answer = executor.execute(call).await?;
             let accounting = accounting(&answer);
@@ -57,7 +58,7 @@ impl Service<Request> for Call {
     }
 }
 
-fn asked(request: Request) -> Result<AskedCall, Error> {
+fn asked(request: Request, route: Arc<str>) -> Result<AskedCall, Error> {
     let context = request.context;
     let (Some(input), Some(slot)) = (context.input, context.slot) else {
         return Err(Error::Internal("a call without its input or its slot"));
@@ -66,6 +67,7 @@ fn asked(request: Request) -> Result<AskedCall, Error> {
     let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
     Ok(AskedCall {
         id: context.id,
+        route,
         input: *input,
         arrived_ns: slot.arrived_ns,
         granted_ns: slot.granted_ns,

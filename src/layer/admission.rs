@@ -120,7 +120,24 @@ impl Gate {
     /// # Errors
     /// [`Error::QueueFull`] at once, [`Error::QueueTimeout`] later.
     pub async fn enter(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Slot, Error> {
-        let (place, slot) = match self.take_or_wait(deadline)? {
+        let entered = self.begin(deadline)?;
+        self.slot(entered).await
+    }
+
+    /// Takes a slot, or a place in the queue; never waits.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`].
+    pub fn begin(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Entered, Error> {
+        self.take_or_wait(deadline)
+    }
+
+    /// The slot, which may have to be waited for.
+    ///
+    /// # Errors
+    /// [`Error::QueueTimeout`].
+    pub async fn slot(&self, entered: Entered) -> Result<Slot, Error> {
+        let (place, slot) = match entered {
             Entered::Slot(slot) => {
                 self.meters.wait_granted.observe(0.0);
                 return Ok(slot);
@@ -228,13 +245,16 @@ impl Drop for Slot {
     }
 }
 
-enum Entered {
+/// What [`Gate::begin`] gave.
+pub enum Entered {
+    /// A slot that was free.
     Slot(Slot),
+    /// A place in the queue, and where the slot will come.
     Queue(Place, oneshot::Receiver<Slot>),
 }
 
 /// A place in the queue. Dropping it leaves: the client went, or the route's time is over.
-struct Place {
+pub struct Place {
     gate: Arc<Gate>,
     ticket: u64,
     since: Instant,

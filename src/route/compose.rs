@@ -9,8 +9,9 @@ use ipnet::IpNet;
 use tower::Service;
 use tower::util::Either;
 
+use crate::child::Meters;
 use crate::config::{Action, Config, Function, Route};
-use crate::executor::{self, Executor};
+use crate::executor::{self, Executor, Ledger, Unloadable};
 use crate::handler::call::Call;
 use crate::handler::files::Files;
 use crate::handler::proxy::Proxy;
@@ -22,6 +23,7 @@ use crate::layer::access::AccessLog;
 use crate::layer::admission::{Admission, Gate};
 use crate::layer::compress::Compress;
 use crate::layer::deadline::Deadline;
+use crate::layer::detach::{Desk, Detach};
 use crate::layer::headers::Headers;
 use crate::layer::intake::Intake;
 use crate::layer::observe::{Observe, RouteMeters};
@@ -69,6 +71,18 @@ pub struct Parts {
     upstreams: HashMap<String, Arc<Group>>,
     meters: HashMap<String, Arc<RouteMeters>>,
     limiters: HashMap<String, Arc<Limiter>>,
+    ledger: Arc<Ledger>,
+}
+
+/// Why there are no parts.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// The TLS files of an upstream.
+    #[error(transparent)]
+    Tls(#[from] tls::Unusable),
+    /// A library that runs in the proxy.
+    #[error(transparent)]
+    Library(#[from] Unloadable),
 }
 
 /// A function at work: who may run it, and how.
@@ -86,19 +100,17 @@ impl Parts {
     /// caller's runtime.
     ///
     /// # Errors
-    /// The TLS files of an upstream.
+    /// The TLS files of an upstream; a library that is to run in the proxy.
     pub fn new(
         config: &Config,
         resources: &executor::Resources,
         access: Option<AccessLog>,
-    ) -> Result<Self, tls::Unusable> {
+    ) -> Result<Self, PartsError> {
         let metrics = resources.metrics.clone();
         let isolate = |function: &Arc<Function>| {
             let gate = Gate::new(Arc::clone(function), &metrics);
-            (
-                function.name.clone(),
-                Isolated { gate, executor: executor::build(function, resources) },
-            )
+            let executor = executor::build(function, resources)?;
+            Ok((function.name.clone(), Isolated { gate, executor }))
         };
         let names = config.routes.iter().map(|route| route.name.as_str());
         let meters = names
@@ -115,8 +127,9 @@ impl Parts {
             .map(|upstream| Ok((upstream.name.clone(), Group::start(upstream, &metrics)?)));
         Ok(Self {
             limiters: limiters.collect(),
-            functions: config.functions.iter().map(isolate).collect(),
-            upstreams: upstreams.collect::<Result<_, _>>()?,
+            functions: config.functions.iter().map(isolate).collect::<Result<_, Unloadable>>()?,
+            upstreams: upstreams.collect::<Result<_, tls::Unusable>>()?,
+            ledger: Arc::clone(&resources.ledger),
             meters: meters.collect(),
             trusted,
             metrics,
@@ -162,15 +175,31 @@ impl Parts {
                 Ok(self.finish(route, proxy))
             }
             Action::Call(function) => {
-                let isolated = self.functions.get(&function.name);
-                let Isolated { gate, executor } =
-                    isolated.cloned().ok_or(Error::Internal("a route without its function"))?;
-                let call = Call::new(Arc::clone(function), executor);
+                let Isolated { gate, executor } = self.isolated(function)?;
+                let call = Call::new(route.name.as_str().into(), Arc::clone(function), executor);
                 // Slots are scarce: only what is complete and valid waits for one.
                 let admitted = Admission::new(call, gate);
                 Ok(self.finish(route, Intake::new(admitted, Arc::clone(function))))
             }
+            Action::Detach(function, answer) => {
+                let Isolated { gate, executor } = self.isolated(function)?;
+                let detach = Detach::new(Desk {
+                    route: route.name.as_str().into(),
+                    function: Arc::clone(function),
+                    gate,
+                    executor,
+                    ledger: Arc::clone(&self.ledger),
+                    meters: Meters::new(&self.metrics, &function.name),
+                    answer: answer.clone(),
+                });
+                Ok(self.finish(route, Intake::new(detach, Arc::clone(function))))
+            }
         }
+    }
+
+    fn isolated(&self, function: &Function) -> Result<Isolated, Error> {
+        let isolated = self.functions.get(&function.name).cloned();
+        isolated.ok_or(Error::Internal("a route without its function"))
     }
 
     fn finish<S>(&self, route: &Route, handler: S) -> RouteService

@@ -23,13 +23,28 @@ pub fn thread_cpu_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
 }
 
+/// CPU that this process and the children that it has reaped have used (`getrusage(2)`).
+#[must_use]
+pub fn process_cpu_ns() -> u64 {
+    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN]
+        .map(used_ns)
+        .iter()
+        .map(|(user, system)| user + system)
+        .sum()
+}
+
 /// User and system CPU of the calling thread (`getrusage(2)`, `RUSAGE_THREAD`), in whole microseconds.
 /// The kernel divides the exact sum by what its ticks saw: a proportion, not a measurement.
 #[must_use]
 pub fn thread_cpu_split_ns() -> (u64, u64) {
+    used_ns(libc::RUSAGE_THREAD)
+}
+
+/// User and system CPU of `whom`.
+fn used_ns(whom: libc::c_int) -> (u64, u64) {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `usage` is valid for writes of one rusage, which getrusage fills.
-    unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+    unsafe { libc::getrusage(whom, usage.as_mut_ptr()) };
     // SAFETY: all-zero bytes are a valid rusage, whether or not the call filled it.
     let usage = unsafe { usage.assume_init() };
     let ns = |time: libc::timeval| {

@@ -28,6 +28,23 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
     Ok(moved)
 }
 
+/// Moves a descriptor to the high place that [`take_stdin`] uses, closed on exec.
+///
+/// # Errors
+/// Those of `fcntl(2)` F_DUPFD_CLOEXEC.
+pub fn to_high(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    Ok(fcntl_dupfd_cloexec(descriptor, HIGH)?)
+}
+
+/// Puts descriptors in the places of standard output and error (`dup2(2)`), and closes what was there.
+///
+/// # Errors
+/// As `dup2(2)`.
+pub fn replace_output(stdout: OwnedFd, stderr: OwnedFd) -> io::Result<()> {
+    rustix::stdio::dup2_stdout(stdout)?;
+    Ok(rustix::stdio::dup2_stderr(stderr)?)
+}
+
 /// The first number that is no standard stream's.
 const FIRST: RawFd = 3;
 /// Numbers that have an owner already.

@@ -28,6 +28,12 @@ pub fn parent() -> u32 {
     getppid().map_or(0, |parent| parent.as_raw_nonzero().get().unsigned_abs())
 }
 
+/// How many threads this process has; 0 where `/proc` does not say.
+#[must_use]
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
 /// No exec gives this process or its children more rights (`prctl(2)` PR_SET_NO_NEW_PRIVS).
 ///
 /// # Errors

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, setrlimit,
+    waitid,
+};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,35 @@ pub fn reap(pid: u32) -> io::Result<Option<Reaped>> {
     }
 }
 
+/// Reaps all children in the group of `leader` that have ended; whether there are any that have not. The leader itself must
+/// have been reaped. Never waits.
+#[must_use]
+pub fn reap_group(leader: u32) -> bool {
+    loop {
+        // SAFETY: neither status nor usage is asked for.
+        let found = unsafe {
+            libc::wait4(
+                -leader.cast_signed(),
+                std::ptr::null_mut(),
+                libc::WNOHANG,
+                std::ptr::null_mut(),
+            )
+        };
+        match found {
+            -1 => return false,
+            0 => return true,
+            _ => {}
+        }
+    }
+}
+
+/// Whether this process has children, zombies among them.
+#[must_use]
+pub fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::All, options).is_ok()
+}
+
 fn exit_of(status: i32) -> Exit {
     if libc::WIFSIGNALED(status) {
         Exit::Signal(libc::WTERMSIG(status))
@@ -59,6 +91,18 @@ fn exit_of(status: i32) -> Exit {
 
 fn timeval_ns(time: libc::timeval) -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_usec.unsigned_abs() * 1_000
+}
+
+/// Makes the child `pid` the leader of a group of its own (`setpgid(2)`).
+///
+/// # Errors
+/// `ESRCH` where it is no child of this process, `EACCES` where it has called exec.
+pub fn lead_group(pid: u32) -> io::Result<()> {
+    // The kernel would take this process's own number too.
+    let is_other = |pid: &i32| *pid > 0 && pid.unsigned_abs() != std::process::id();
+    let pid = i32::try_from(pid).ok().filter(is_other).and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::Error::from_raw_os_error(libc::ESRCH))?;
+    Ok(rustix::process::setpgid(Some(pid), Some(pid))?)
 }
 
 /// SIGTERM to a process group whose leader was not reaped yet. A group that is gone is no error.
@@ -134,6 +178,18 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_child_that_never_called_exec_is_moved() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let parent = rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get());
+        let strangers = [child.id(), std::process::id(), parent as u32, 0, 1, u32::MAX, 1 << 31];
+        for pid in strangers {
+            assert!(lead_group(pid).is_err(), "{pid}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 
     #[test]
     fn a_child_is_reaped_once_with_how_it_ended() {

@@ -66,6 +66,15 @@ pub fn user_share(pid: u32) -> Option<f64> {
     Some(if total == 0 { 1.0 } else { user as f64 / total as f64 })
 }
 
+/// Resident memory in bytes, from `/proc/PID/statm`.
+#[must_use]
+pub fn resident(pid: u32) -> Option<u64> {
+    let mut buffer = [0; 128];
+    let pages: u64 =
+        read(pid, "statm", &mut buffer)?.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// Whether a process is on its way out (PF_EXITING in `/proc/PID/stat`), or gone.
 #[must_use]
 pub fn is_exiting(pid: u32) -> bool {
@@ -149,7 +158,7 @@ mod tests {
     fn this_process_can_be_read() {
         let me = std::process::id();
         assert!(sched(me).unwrap().cpu_ns > 0);
-        assert!(user_share(me).is_some());
+        assert!(user_share(me).is_some() && resident(me).unwrap() > 1 << 20);
         assert!(!is_exiting(me));
         assert!(is_exiting(u32::MAX / 2), "a process that is not there");
     }

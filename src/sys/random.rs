@@ -15,6 +15,18 @@ fn seed() -> [u64; 4] {
     array::from_fn(|_| RandomState::new().build_hasher().finish())
 }
 
+/// Gives the C library's own generators (`rand(3)`, `random(3)`, `drand48(3)`) a seed of the kernel: for a process that
+/// would share its parent's. The standard library's keys are the parent's as well, so they do not do here.
+pub fn reseed_c() {
+    let mut seed = 0_u64;
+    // SAFETY: getrandom(2) writes eight bytes, to `seed`; the others write to the C library's own state only.
+    unsafe {
+        libc::getrandom((&raw mut seed).cast(), size_of::<u64>(), 0);
+        libc::srand(seed as u32);
+        libc::srand48((seed >> 32) as libc::c_long);
+    }
+}
+
 /// The next 64 bits.
 #[must_use]
 pub fn next_u64() -> u64 {

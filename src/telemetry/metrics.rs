@@ -108,7 +108,7 @@ metrics! {
     workers: IntGaugeVec = "cofferdam_workers" ["function", "state"]
         "Worker processes by state.";
     worker_starts: IntCounterVec = "cofferdam_worker_starts_total" ["function", "kind"]
-        "Workers started, on demand or ahead as spares.";
+        "Workers started, on demand, ahead as spares, or as templates that fork others.";
     worker_start_failures: IntCounterVec = "cofferdam_worker_start_failures_total" ["function", "phase"]
         "Workers that never became ready, by the step that failed.";
     worker_start: HistogramVec = "cofferdam_worker_start_seconds" ["function", "phase"]
@@ -119,6 +119,8 @@ metrics! {
         "Signals sent to end workers, by cause.";
     worker_leftovers: IntCounterVec = "cofferdam_worker_leftovers_total" ["function"]
         "Processes that calls left behind, ended after them.";
+    retirements: IntCounterVec = "cofferdam_worker_retirements_total" ["function", "reason"]
+        "Workers of pools replaced between two calls, by why.";
     spare_lookups: IntCounterVec = "cofferdam_spare_lookups_total" ["function", "result"]
         "Calls that found a spare (hit) or had to start a worker (miss).";
     worker_max_resident: GaugeVec = "cofferdam_worker_max_resident_bytes" ["function"]
@@ -161,6 +163,8 @@ metrics! {
         "Requests that may wait at once.";
     event_loop_lag: HistogramVec = "cofferdam_event_loop_lag_seconds" ["worker"]
         "How late a timer of each event loop fired.";
+    inline_stalls: IntCounterVec = "cofferdam_inline_stalls_total" ["function"]
+        "Calls on an event loop that held it longer than accounting.stall_after.";
     event_loop_stalls: IntCounterVec = "cofferdam_event_loop_stalls_total" ["worker"]
         "Times an event loop was held longer than accounting.stall_after.";
     handovers: IntCounterVec = "cofferdam_handovers_total" ["result"]

@@ -22,6 +22,8 @@ pub struct Confinement {
     pub reach: Rules<PathBuf>,
     /// The filter of system calls from before the library is loaded; empty: none. See [`crate::sys::seccomp::encode`].
     pub deny: Vec<u8>,
+    /// One more in a forked worker, when it has bound itself to the proxy's life.
+    pub seal: Vec<u8>,
     /// One more, from when the library is loaded and `init` is done.
     pub allow: Vec<u8>,
 }
@@ -54,6 +56,7 @@ impl Confinement {
                 own_sockets: false,
             },
             deny: Vec::new(),
+            seal: Vec::new(),
             allow: Vec::new(),
         }
     }

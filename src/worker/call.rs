@@ -1,6 +1,8 @@
-//! Running the one call and answering it.
+//! Running a call and answering it.
 
-use super::control::{Control, ControlError};
+use std::os::fd::RawFd;
+
+use super::control::{ControlError, Link};
 use super::exchange::Exchange;
 use super::load::Loaded;
 use super::meter::Meter;
@@ -11,11 +13,15 @@ use crate::ffi::callee::Returned;
 use crate::ffi::invoke::InvokeError;
 use crate::ffi::library::Function;
 use crate::ffi::value::Value;
+use crate::sys::stdio;
 use crate::wire::{CallFrame, FromWorker, Input, Request, Spent};
 
 /// Runs `call` and sends its answer; a handler's head and chunks were sent before.
-pub(super) fn answer(
-    control: &Control,
+///
+/// # Errors
+/// Nobody is there to hear it.
+pub fn answer(
+    control: &dyn Link,
     loaded: &Loaded<'_>,
     call: CallFrame,
 ) -> Result<(), ControlError> {
@@ -39,6 +45,30 @@ pub(super) fn answer(
     control.send(&answer)
 }
 
+/// A link that hands on what the library has printed before the call is over: what follows is another call's.
+pub(super) struct Flushing<'a>(pub(super) &'a dyn Link);
+
+impl Link for Flushing<'_> {
+    fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
+        if let FromWorker::Returned { .. } | FromWorker::End { .. } = message {
+            stdio::flush_all();
+        }
+        self.0.send(message)
+    }
+
+    fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
+        self.0.send_chunk(id, data)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn raw(&self) -> RawFd {
+        self.0.raw()
+    }
+}
+
 fn invoke(
     callable: &Callable<'_>,
     values: Vec<Value>,
@@ -57,7 +87,7 @@ fn invoke(
 }
 
 fn handle(
-    control: &Control,
+    control: &dyn Link,
     function: Function,
     id: u64,
     time_left_ms: u64,

@@ -70,6 +70,11 @@ pub(super) fn once_loaded(hello: &Hello) -> Result<(), End> {
     apply([Step::SystemCalls(&hello.confinement.allow)])
 }
 
+/// Step 9 once more, since a fork clears it; then what step 12 left to a template's children.
+pub(super) fn as_forked(hello: &Hello) -> Result<(), End> {
+    apply([Step::Parent(hello.parent), Step::SystemCalls(&hello.confinement.seal)])
+}
+
 fn apply<const N: usize>(steps: [Step<'_>; N]) -> Result<(), End> {
     steps.iter().try_for_each(|step| {
         step.apply().map_err(|error| End::Failed(Phase::Confine, format!("cannot {step}: {error}")))

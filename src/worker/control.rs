@@ -1,12 +1,13 @@
 //! The control socket: whole frames in, whole frames out.
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::io::{self, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 
 use crate::sys::descriptors;
 use crate::wire::FromWorker;
@@ -17,7 +18,7 @@ const CAP: usize = u32::MAX as usize;
 
 /// Why a frame did not come or go.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ControlError {
+pub enum ControlError {
     /// The proxy closed its end, or has ended.
     #[error("the proxy closed the control socket")]
     Closed,
@@ -27,6 +28,27 @@ pub(super) enum ControlError {
     /// Anything else.
     #[error("control socket: {0}")]
     Io(#[from] io::Error),
+}
+
+/// Where a call's frames go, and whether anybody still wants them.
+pub trait Link: Sync {
+    /// Sends one frame; blocks while the other side is slower.
+    ///
+    /// # Errors
+    /// [`ControlError::Closed`] once nobody is there.
+    fn send(&self, message: &FromWorker) -> Result<(), ControlError>;
+
+    /// Sends a [`FromWorker::Chunk`].
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError>;
+
+    /// Whether nobody wants the answer any more.
+    fn is_closed(&self) -> bool;
+
+    /// A descriptor that polls as readable then.
+    fn raw(&self) -> RawFd;
 }
 
 /// This end of the socket.
@@ -39,6 +61,13 @@ impl Control {
         socket.peer_addr()?;
         socket.set_nonblocking(false)?;
         Ok(Self(socket))
+    }
+
+    /// Moves it to where a worker that was started afresh has it.
+    pub(super) fn raise(&mut self) -> io::Result<()> {
+        let low = self.0.try_clone()?;
+        self.0 = UnixStream::from(descriptors::to_high(low.into())?);
+        Ok(())
     }
 
     /// The next payload.
@@ -58,17 +87,30 @@ impl Control {
         })
     }
 
-    pub(super) fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
-        let mut frame = Vec::new();
-        encode_from_worker(message, &mut frame);
-        self.send_all(&frame)
-    }
-
-    /// A [`FromWorker::Chunk`].
-    pub(super) fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
-        let mut frame = Vec::new();
-        encode_chunk(id, data, &mut frame);
-        self.send_all(&frame)
+    /// The next payload, and the descriptors that came with its first byte.
+    pub(super) fn receive_with_descriptors(&self) -> Result<(Vec<u8>, Vec<OwnedFd>), ControlError> {
+        let mut header = [0; HEADER];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut into = [IoSliceMut::new(&mut header)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = loop {
+            match recvmsg(&self.0, &mut into, &mut ancillary, flags) {
+                Err(Errno::INTR) => {}
+                Ok(got) if got.bytes == 0 => return Err(ControlError::Closed),
+                Err(Errno::CONNRESET) => return Err(ControlError::Closed),
+                other => break other.map_err(io::Error::from)?.bytes,
+            }
+        };
+        let rights = ancillary.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+            _ => None,
+        });
+        let descriptors = rights.flatten().collect();
+        self.fill(header.get_mut(got..).unwrap_or_default())?;
+        let mut payload = vec![0; frame_len(header, CAP)?];
+        self.fill(&mut payload)?;
+        Ok((payload, descriptors))
     }
 
     fn send_all(&self, mut rest: &[u8]) -> Result<(), ControlError> {
@@ -82,15 +124,35 @@ impl Control {
         }
         Ok(())
     }
+}
 
-    /// Whether the proxy hung up: after the call it sends nothing more, so anything to read is the end.
-    pub(super) fn is_closed(&self) -> bool {
+impl Link for Control {
+    fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
+        let mut frame = Vec::new();
+        encode_from_worker(message, &mut frame);
+        self.send_all(&frame)
+    }
+
+    fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
+        let mut frame = Vec::new();
+        encode_chunk(id, data, &mut frame);
+        self.send_all(&frame)
+    }
+
+    /// Whether the proxy hung up: until the call has ended it sends nothing more, so anything to read is the end.
+    fn is_closed(&self) -> bool {
         let mut watched = [PollFd::new(&self.0, PollFlags::IN | PollFlags::RDHUP)];
         matches!(poll(&mut watched, Some(&Timespec::default())), Ok(ready) if ready > 0)
     }
 
-    pub(super) fn raw(&self) -> RawFd {
+    fn raw(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+impl From<OwnedFd> for Control {
+    fn from(socket: OwnedFd) -> Self {
+        Self(UnixStream::from(socket))
     }
 }
 

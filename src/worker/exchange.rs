@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::control::{Control, ControlError};
+use super::control::{ControlError, Link};
 use crate::ffi::abi::{self, Text};
 use crate::sys::clock;
 use crate::wire::{FromWorker, MAX_CHUNK, MAX_LOG, Request};
@@ -18,7 +18,7 @@ use request::{Lent, RequestError};
 
 /// One request and its answer.
 pub(super) struct Exchange<'a> {
-    control: &'a Control,
+    control: &'a dyn Link,
     id: u64,
     /// On `CLOCK_MONOTONIC`; `None` for never.
     deadline_ns: Option<u64>,
@@ -31,7 +31,7 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// A header that C cannot read.
     pub(super) fn new(
-        control: &'a Control,
+        control: &'a dyn Link,
         id: u64,
         time_left_ms: u64,
         request: Request,

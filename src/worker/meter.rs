@@ -4,7 +4,7 @@ use crate::sys::clock;
 use crate::wire::Spent;
 
 /// The clocks before a call.
-pub(super) struct Meter {
+pub struct Meter {
     runqueue_ns: u64,
     split_ns: (u64, u64),
     started_ns: u64,
@@ -13,7 +13,8 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Reads the slow clocks first, so that the wall time holds little but the call.
-    pub(super) fn start() -> Self {
+    #[must_use]
+    pub fn start() -> Self {
         let runqueue_ns = clock::thread_runqueue_ns().unwrap_or(0);
         let split_ns = clock::thread_cpu_split_ns();
         let started_ns = clock::monotonic_ns();
@@ -21,7 +22,8 @@ impl Meter {
     }
 
     /// Reads them again, the other way round; the parts never exceed the wall time.
-    pub(super) fn stop(self) -> Spent {
+    #[must_use]
+    pub fn stop(self) -> Spent {
         let cpu = clock::thread_cpu_ns().saturating_sub(self.cpu_ns);
         let ended_ns = clock::monotonic_ns();
         let (user, system) = clock::thread_cpu_split_ns();

@@ -137,9 +137,10 @@ fn table<'t>(file: &'t mut toml::Value, section: &str) -> &'t mut toml::Table {
 }
 
 /// Sections that mean something by being written.
-const SWITCHES: [&str; 8] = [
+const SWITCHES: [&str; 9] = [
     "admin",
     "functions.NAME.failure",
+    "functions.NAME.pool",
     "routes.files",
     "routes.rate_limit",
     "routes.redirect",

@@ -3,11 +3,10 @@
 use prometheus::IntCounter;
 use tracing::{debug, info, warn};
 
-use crate::call::{Accounting, Answer, Failure, RequestId};
+use crate::call::{Accounting, Answer, Failure, Outcome, RequestId};
 use crate::child::Spec;
 use crate::child::control::ControlError;
 use crate::child::meters::{CallOutcome, Meters};
-use crate::child::process::Live;
 use crate::config::Function;
 use crate::config::function::Entry;
 use crate::config::sandbox::Level;
@@ -27,6 +26,15 @@ pub(super) fn of_answer(function: &Function, answer: &Answer) -> (CallOutcome, A
         }
         (Answer::Code { accounting, .. }, _) => (CallOutcome::Failed, *accounting),
         (Answer::Streaming { .. }, _) => (CallOutcome::Ok, Accounting::default()),
+    }
+}
+
+/// What a whole outcome is called.
+#[must_use]
+pub fn of_outcome(function: &Function, outcome: &Outcome) -> CallOutcome {
+    match outcome {
+        Ok(answer) => of_answer(function, answer).0,
+        Err(failure) => of_failure(failure),
     }
 }
 
@@ -81,36 +89,36 @@ pub(super) fn exit_counter(
 
 pub(super) fn log_failure(
     spec: &Spec,
-    id: RequestId,
+    (id, pid): (RequestId, u32),
     failure: &Failure,
     accounting: &Accounting,
-    live: &Live,
+    stderr: Option<&str>,
 ) {
     let seconds = |ns: u64| ns as f64 / 1e9;
     warn!(
         request_id = %id,
         function = %spec.function.name,
         reason = %failure.reason(),
-        pid = live.process.pid(),
+        pid,
         queue = seconds(accounting.queue_ns),
         cpu = seconds(accounting.cpu_user_ns + accounting.cpu_system_ns),
         runqueue = seconds(accounting.runqueue_ns),
         blocked = seconds(accounting.blocked_ns),
-        stderr = live.stderr.text().as_deref(),
+        stderr,
         "{failure}"
     );
 }
 
-pub(super) fn log_output(spec: &Spec, id: RequestId, live: &Live) {
-    for (stream, output) in [("stdout", &live.stdout), ("stderr", &live.stderr)] {
-        if let Some(text) = output.text() {
+pub(super) fn log_output(spec: &Spec, id: RequestId, printed: &[Option<String>; 2]) {
+    for (stream, text) in ["stdout", "stderr"].into_iter().zip(printed) {
+        if let Some(text) = text {
             info!(request_id = %id, function = %spec.function.name, stream, "library output: {text}");
         }
     }
 }
 
 /// A line that a handler logs: syslog severities (RFC 5424 section 6.2.1) to ours.
-pub(super) fn log_line(spec: &Spec, id: RequestId, level: u8, message: &str) {
+pub fn log_line(spec: &Spec, id: RequestId, level: u8, message: &str) {
     let message = escape(message.as_bytes());
     let function = &spec.function.name;
     match level {

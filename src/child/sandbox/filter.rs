@@ -55,16 +55,32 @@ fn own(sandbox: &Sandbox) -> Vec<Rule> {
 }
 
 /// What fails with EPERM, from before the library is loaded; empty where nothing does.
-pub(super) fn denying(sandbox: &Sandbox, parent: u32) -> Vec<u8> {
+/// A template leaves to its children what [`sealing`] refuses.
+pub(super) fn denying(sandbox: &Sandbox, parent: u32, is_template: bool) -> Vec<u8> {
     let mut rules = own(sandbox);
     if sandbox.level != Level::Off {
         rules.extend(named(DENIED, EPERM));
         rules.extend(with_arguments(parent));
+        rules.extend(death_of_the_parent().filter(|_| !is_template));
     }
     if rules.is_empty() {
         return Vec::new();
     }
     encode(&program(&rules, Verdict::Allow, ENOSYS))
+}
+
+/// What is refused in a forked worker besides: it had to do that itself first. Empty where nothing is.
+pub(super) fn sealing(sandbox: &Sandbox) -> Vec<u8> {
+    let rules: Vec<Rule> = death_of_the_parent().into_iter().collect();
+    match sandbox.level {
+        Level::Off => Vec::new(),
+        Level::Basic | Level::Strict => encode(&program(&rules, Verdict::Allow, ENOSYS)),
+    }
+}
+
+/// The death that follows the proxy's.
+fn death_of_the_parent() -> Option<Rule> {
+    when("prctl", Condition::Equal(0, libc::PR_SET_PDEATHSIG as u32), EPERM)
 }
 
 /// What is allowed from when the library is loaded; empty where everything is. A violation ends the process.
@@ -108,8 +124,6 @@ fn with_arguments(parent: u32) -> Vec<Rule> {
         when("setpriority", Condition::Equal(0, libc::PRIO_PGRP), EPERM),
         when("setpriority", Condition::Equal(0, libc::PRIO_USER), EPERM),
         when("setpriority", Condition::Equal(1, parent), EPERM),
-        // The death that follows the proxy's.
-        when("prctl", Condition::Equal(0, libc::PR_SET_PDEATHSIG as u32), EPERM),
         // Words put into the operator's terminal.
         when("ioctl", Condition::Equal(1, libc::TIOCSTI as u32), EPERM),
         when("ioctl", Condition::Equal(1, TIOCLINUX), EPERM),

@@ -29,34 +29,14 @@ pub(crate) const LATER: &[Later] = &[
         "[metrics]",
         "remove it: metrics are always on, under /metrics of [admin] address",
     ),
-    later(
-        "",
-        "jobs",
-        "[jobs]",
-        "remove it: a call answers the request that made it; see on_disconnect = \"finish\"",
-    ),
+    later("", "jobs", "[jobs]", "remove it: a call that nobody waits for is mode = \"detached\""),
     later("", "brokers", "[brokers.NAME]", "remove it: calls come from HTTP requests"),
 ];
 
 /// Values that are one of a few words; `section` is the key.
 pub(crate) const WORDS_LATER: &[Later] = &[
-    later(
-        "mode",
-        "pool",
-        "the mode `pool`",
-        "write mode = \"process\": its spares are started ahead",
-    ),
-    later("mode", "thread", "the mode `thread`", "write mode = \"process\""),
-    later("mode", "inline", "the mode `inline`", "write mode = \"process\""),
-    later(
-        "mode",
-        "detached",
-        "the mode `detached`",
-        "write mode = \"process\", with on_disconnect = \"finish\"",
-    ),
     later("mode", "green", "the mode `green`", "write mode = \"process\""),
-    later("mode", "queue", "the mode `queue`", "write mode = \"process\""),
-    later("spawn", "fork", "spawn by `fork`", "write spawn = \"exec\", with spares = 4 or more"),
+    later("mode", "queue", "the mode `queue`", "write mode = \"detached\""),
     later(
         "order",
         "deadline",

@@ -38,7 +38,7 @@ fn fits(raw: &raw::Route, action: &Action, source: &mut Source<'_>) {
     let what = match action {
         Action::Respond(_) => "a fixed answer",
         Action::Redirect(_) => "a redirect",
-        Action::Call(_) | Action::Proxy(_) | Action::Files(_) => return,
+        Action::Call(_) | Action::Detach(..) | Action::Proxy(_) | Action::Files(_) => return,
     };
     let is_true = |field: &Option<Field<bool>>| value(field.as_ref()) == Some(&true);
     let stripped = raw.strip_prefix.as_ref().filter(|_| is_true(&raw.strip_prefix));

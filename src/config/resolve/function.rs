@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::limits::limits;
 use super::sandbox::Sandboxes;
 use super::{bind, name, parsed, require, value, value_or};
-use crate::config::function::{Bound, Entry, Failing, Function, Response, ResponseBody};
+use crate::config::function::{Bound, Entry, Failing, Function, Mode, Response, ResponseBody};
 use crate::config::raw::{self, Field, File, Named, closest, list};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
@@ -89,6 +89,15 @@ fn one(
     let library = library.map(|library| library_path(&library, source));
     let entry = entry(raw, &field.span, source);
     let limits = limits(raw, defaults, sandboxes, source);
+    if let (Some(response), Some(entry)) = (&raw.response, &entry)
+        && entry.prints()
+        && limits.run_in_the_proxy()
+    {
+        let message =
+            "an answer from standard output needs a process: that of the proxy is its own";
+        let problem = Problem::at(&response.span, message);
+        source.wrong(problem.help("write mode = \"pool\" or mode = \"process\""));
+    }
     Some(limits.function(name?, library?, entry?))
 }
 
@@ -144,6 +153,21 @@ fn handler(raw: &raw::Function, source: &mut Source<'_>) -> Option<Entry> {
 }
 
 impl Functions {
+    /// Whether what a route names is a function whose callers do not wait.
+    pub(super) fn is_detached(&self, field: &Field<String>) -> bool {
+        let Some(text) = &field.value else { return false };
+        let named = self.named.iter().find(|(name, _)| name == text);
+        match (named, text.contains(':')) {
+            (Some((_, function)), _) => {
+                function.as_ref().is_some_and(|function| function.mode == Mode::Detached)
+            }
+            (None, true) => {
+                value(self.defaults.mode.as_ref()).is_some_and(|mode| mode == "detached")
+            }
+            (None, false) => false,
+        }
+    }
+
     /// What a route's `call` or `handler` means; a short form takes the route's name.
     pub(super) fn find(
         &mut self,

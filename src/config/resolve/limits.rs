@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sandbox::Sandboxes;
-use super::{number, value, value_or, word};
+use super::{mode, number, value, value_or, word};
 use crate::config::Sandbox;
-use crate::config::function::{Entry, Function, Mode, OnDisconnect, Order, Queue};
+use crate::config::function::{Entry, Function, Mode, OnDisconnect, Order, Queue, Spawn};
 use crate::config::raw::{self, Field, Off};
 use crate::config::report::Problem;
+use crate::config::sandbox::Level;
 use crate::config::source::Source;
+use crate::ffi::traits::Traits;
 
 /// How a function's calls run.
 pub(super) struct Limits {
@@ -22,15 +24,23 @@ pub(super) struct Limits {
     on_disconnect: OnDisconnect,
     mode: Mode,
     sandbox: Arc<Sandbox>,
+    spawn: Spawn,
+    traits: Traits,
 }
 
 impl Limits {
+    pub(super) fn run_in_the_proxy(&self) -> bool {
+        !self.mode.is_isolated()
+    }
+
     pub(super) fn function(self, name: String, library: PathBuf, entry: Entry) -> Function {
         Function {
             name,
             library,
             entry,
             mode: self.mode,
+            spawn: self.spawn,
+            traits: self.traits,
             max_concurrency: self.max_concurrency,
             queue: self.queue,
             spares: self.spares,
@@ -55,21 +65,24 @@ pub(super) fn limits(
     ) -> Option<&'f Field<T>> {
         own.as_ref().or(other.as_ref())
     }
-    word(either(&raw.spawn, &defaults.spawn), "spawn", &[("exec", ())], (), source);
     let max = either(&raw.max_concurrency, &defaults.max_concurrency);
     let second = Off::On(Duration::from_secs(1));
     let half_minute = Off::On(Duration::from_secs(30));
     let leave = [("kill", OnDisconnect::Kill), ("finish", OnDisconnect::Finish)];
+    let mode = mode::mode(raw, defaults, source);
+    // What was promised is not forgotten because it has to wait.
+    let patience = match mode {
+        Mode::Detached => Off::Off,
+        _ => Off::On(Duration::from_secs(5)),
+    };
+    let sandbox = sandboxes.find(either(&raw.sandbox, &defaults.sandbox), source);
+    let spawn = mode::spawn(either(&raw.spawn, &defaults.spawn), mode, &sandbox, source);
     Limits {
-        mode: word(
-            either(&raw.mode, &defaults.mode),
-            "mode",
-            &[("process", Mode::Process)],
-            Mode::Process,
-            source,
-        ),
+        mode,
+        spawn,
+        traits: mode::traits(raw, defaults, source),
         max_concurrency: number(max, "max_concurrency", 1..=10_000, 32, source),
-        queue: queue(value(raw.queue.as_ref()), value(defaults.queue.as_ref()), source),
+        queue: queue(value(raw.queue.as_ref()), value(defaults.queue.as_ref()), patience, source),
         spares: count_or_off(either(&raw.spares, &defaults.spares), "spares", 1_000, 2, source),
         timeout: value_or(either(&raw.timeout, &defaults.timeout), half_minute).on(),
         kill_grace: value_or(either(&raw.kill_grace, &defaults.kill_grace), second)
@@ -82,7 +95,8 @@ pub(super) fn limits(
             OnDisconnect::Kill,
             source,
         ),
-        sandbox: sandboxes.find(either(&raw.sandbox, &defaults.sandbox), source),
+        // Nothing can be taken from the proxy itself.
+        sandbox: if mode.is_isolated() { sandbox } else { Arc::new(Sandbox::of(Level::Off)) },
     }
 }
 
@@ -90,6 +104,7 @@ pub(super) fn limits(
 fn queue(
     raw: Option<&raw::Queue>,
     defaults: Option<&raw::Queue>,
+    patience: Off<Duration>,
     source: &mut Source<'_>,
 ) -> Queue {
     let empty = raw::Queue::default();
@@ -100,7 +115,7 @@ fn queue(
     let order = raw.order.as_ref().or(defaults.order.as_ref());
     Queue {
         length: count_or_off(length, "length", 100_000, 100, source),
-        timeout: value_or(timeout, Off::On(Duration::from_secs(5))).on(),
+        timeout: value_or(timeout, patience).on(),
         order: word(order, "order", &orders, Order::Fifo, source),
     }
 }

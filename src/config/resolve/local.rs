@@ -16,7 +16,8 @@ const REDIRECTS: [i64; 5] = [301, 302, 303, 307, 308];
 /// `respond`, `redirect` or `files`; `None`: none of them, or it is wrong.
 pub(super) fn action(raw: &raw::Route, source: &mut Source<'_>) -> Option<Action> {
     if let Some(field) = &raw.respond {
-        return respond(field.value.as_ref()?, source).map(|it| Action::Respond(Arc::new(it)));
+        let answer = respond(field.value.as_ref()?, StatusCode::OK, source);
+        return answer.map(|it| Action::Respond(Arc::new(it)));
     }
     if let Some(field) = &raw.redirect {
         return redirect(field, raw, source).map(|it| Action::Redirect(Arc::new(it)));
@@ -24,8 +25,13 @@ pub(super) fn action(raw: &raw::Route, source: &mut Source<'_>) -> Option<Action
     files(raw.files.as_ref()?, source).map(|it| Action::Files(Arc::new(it)))
 }
 
-fn respond(raw: &raw::Respond, source: &mut Source<'_>) -> Option<Respond> {
-    let status = response::status(raw.status.as_ref(), 200..=599, source).unwrap_or(StatusCode::OK);
+/// A fixed answer, with the status `default` where none is written.
+pub(super) fn respond(
+    raw: &raw::Respond,
+    default: StatusCode,
+    source: &mut Source<'_>,
+) -> Option<Respond> {
+    let status = response::status(raw.status.as_ref(), 200..=599, source).unwrap_or(default);
     let body = value_or(raw.body.as_ref(), String::new());
     if let (Some(field), true, false) = (&raw.body, response::is_bodiless(status), body.is_empty())
     {

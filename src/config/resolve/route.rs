@@ -1,10 +1,14 @@
 //! `[[routes]]` and the top-level `upstream`: names, matches, actions, and that no two routes match alike.
 
+use std::sync::Arc;
+
+use http::StatusCode;
+
 use super::function::{Functions, Reference};
 use super::matching::{DEFAULT_TIMEOUT, match_of, same_match};
 use super::upstream::{TOP, Upstreams};
 use super::{filter, local, name, parsed, path, value};
-use crate::config::function::{Entry, Source as From};
+use crate::config::function::{Entry, Mode, Source as From};
 use crate::config::raw::{self, Field, File};
 use crate::config::report::{Problem, Span};
 use crate::config::source::Source;
@@ -117,24 +121,41 @@ fn action(
     (upstreams, functions): (&mut Upstreams, &mut Functions),
     source: &mut Source<'_>,
 ) -> Option<Action> {
-    one_action(raw, section, source)?;
+    let called = match (&raw.call, &raw.handler) {
+        (Some(call), None) => Some((call, Reference::Call)),
+        (None, Some(handler)) => Some((handler, Reference::Handler)),
+        _ => None,
+    };
+    let is_detached = called.is_some_and(|(field, _)| functions.is_detached(field));
+    one_action(raw, section, is_detached, source)?;
     if let Some(field) = &raw.proxy {
         return upstreams.find(field, name, source).map(Action::Proxy);
     }
-    let (field, reference) = match (&raw.call, &raw.handler) {
-        (Some(call), _) => (call, Reference::Call),
-        (None, Some(handler)) => (handler, Reference::Handler),
-        (None, None) => return local::action(raw, source),
-    };
-    functions.find(field, reference, name, source).map(Action::Call)
+    let Some((field, reference)) = called else { return local::action(raw, source) };
+    let function = functions.find(field, reference, name, source)?;
+    match (function.mode, &raw.respond) {
+        (Mode::Detached, Some(answer)) => {
+            let answer = local::respond(answer.value.as_ref()?, StatusCode::ACCEPTED, source)?;
+            Some(Action::Detach(function, Some(Arc::new(answer))))
+        }
+        (Mode::Detached, None) => Some(Action::Detach(function, None)),
+        (_, _) => Some(Action::Call(function)),
+    }
 }
 
-fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Option<()> {
+/// A detached function may have its route's own answer beside it.
+fn one_action(
+    raw: &raw::Route,
+    section: &Span,
+    is_detached: bool,
+    source: &mut Source<'_>,
+) -> Option<()> {
+    let respond = raw.respond.as_ref().filter(|_| !is_detached);
     let actions = [
         ("call", raw.call.as_ref().map(|f| &f.span)),
         ("handler", raw.handler.as_ref().map(|f| &f.span)),
         ("proxy", raw.proxy.as_ref().map(|f| &f.span)),
-        ("respond", raw.respond.as_ref().map(|f| &f.span)),
+        ("respond", respond.map(|f| &f.span)),
         ("redirect", raw.redirect.as_ref().map(|f| &f.span)),
         ("files", raw.files.as_ref().map(|f| &f.span)),
     ];
@@ -154,7 +175,12 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
         [(first, at), (second, again), ..] => {
             let message = format!("a route has `{first}` or `{second}`, not both");
             let problem = Problem::at(again, message).also(at, format!("`{first}`"));
-            source.wrong(problem.help("remove one, or write a route for each"));
+            source.wrong(problem.help(match (*first, *second) {
+                ("call" | "handler", "respond") => {
+                    "remove one; both go together where the function has mode = \"detached\""
+                }
+                _ => "remove one, or write a route for each",
+            }));
             None
         }
     }
@@ -162,7 +188,7 @@ fn one_action(raw: &raw::Route, section: &Span, source: &mut Source<'_>) -> Opti
 
 /// A path argument of the function must be a parameter of the route's path.
 fn path_arguments(route: &Route, raw: &raw::Route, source: &mut Source<'_>) {
-    let Action::Call(function) = &route.action else { return };
+    let Some(function) = route.action.function() else { return };
     let Entry::Function(bound) = &function.entry else { return };
     let Some(place) = raw.path.as_ref().or(raw.prefix.as_ref()) else { return };
     let known = path::parameters(&route.path);

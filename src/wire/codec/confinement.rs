@@ -31,6 +31,7 @@ pub(super) fn put_confinement(out: &mut Writer<'_>, confinement: &Confinement) {
     put_some(out, confinement.capabilities.as_ref(), |out, kept| out.u64(*kept));
     put_reach(out, &confinement.reach);
     out.bytes(&confinement.deny);
+    out.bytes(&confinement.seal);
     out.bytes(&confinement.allow);
 }
 
@@ -47,6 +48,7 @@ pub(super) fn confinement(input: &mut Reader<'_>) -> Result<Confinement, CodecEr
         capabilities: some(input, |input| input.u64())?,
         reach: reach(input)?,
         deny: input.bytes()?,
+        seal: input.bytes()?,
         allow: input.bytes()?,
     })
 }

@@ -14,6 +14,7 @@ const CHUNK: u8 = 5;
 const END: u8 = 6;
 const LOG: u8 = 7;
 const BROKEN: u8 = 8;
+const FORKED: u8 = 9;
 
 const PHASES: [Phase; 4] = [Phase::Spawn, Phase::Confine, Phase::Load, Phase::Init];
 
@@ -21,6 +22,7 @@ const PHASES: [Phase; 4] = [Phase::Spawn, Phase::Confine, Phase::Load, Phase::In
 pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) {
     match message {
         FromWorker::Ready(ready) => frame(out, READY, |out| put_ready(out, ready)),
+        FromWorker::Forked { pid } => frame(out, FORKED, |out| out.u32(*pid)),
         FromWorker::Failed { phase, message } => frame(out, FAILED, |out| {
             put_phase(out, *phase);
             out.text(message);
@@ -70,6 +72,7 @@ pub fn encode_chunk(id: u64, data: &[u8], out: &mut Vec<u8>) {
 pub fn decode_from_worker(payload: &[u8]) -> Result<FromWorker, CodecError> {
     Reader::whole(payload, |input| match input.u8()? {
         READY => ready(input).map(FromWorker::Ready),
+        FORKED => Ok(FromWorker::Forked { pid: input.u32()? }),
         FAILED => Ok(FromWorker::Failed { phase: phase(input)?, message: input.text()? }),
         RETURNED => Ok(FromWorker::Returned {
             id: input.u64()?,
@@ -103,6 +106,7 @@ fn put_ready(out: &mut Writer<'_>, ready: &Ready) {
     for ns in [ready.load_ns, ready.init_ns, ready.cpu_ns, ready.runqueue_ns] {
         out.u64(ns);
     }
+    out.u32(ready.traits);
 }
 
 fn ready(input: &mut Reader<'_>) -> Result<Ready, CodecError> {
@@ -111,6 +115,7 @@ fn ready(input: &mut Reader<'_>) -> Result<Ready, CodecError> {
         init_ns: input.u64()?,
         cpu_ns: input.u64()?,
         runqueue_ns: input.u64()?,
+        traits: input.u32()?,
     })
 }
 
@@ -148,7 +153,14 @@ mod tests {
         let failed = |phase| FromWorker::Failed { phase, message: "no such symbol".into() };
         let mut messages = PHASES.map(failed).to_vec();
         messages.extend([
-            FromWorker::Ready(Ready { load_ns: 1, init_ns: 2, cpu_ns: 3, runqueue_ns: 4 }),
+            FromWorker::Ready(Ready {
+                load_ns: 1,
+                init_ns: 2,
+                cpu_ns: 3,
+                runqueue_ns: 4,
+                traits: 5,
+            }),
+            FromWorker::Forked { pid: 7 },
             FromWorker::Returned {
                 id: 7,
                 returned: Returned { value: Value::Void, outputs: vec![], errno: 0, message: None },
@@ -200,7 +212,7 @@ mod tests {
     fn unknown_kinds_and_hostile_text_are_refused() {
         let unknown = |what, tag| Err(CodecError::Unknown { what, tag });
         assert_eq!(decode_from_worker(&[0]), unknown("kind", 0));
-        assert_eq!(decode_from_worker(&[9]), unknown("kind", 9));
+        assert_eq!(decode_from_worker(&[10]), unknown("kind", 10));
         assert_eq!(decode_from_worker(&[FAILED, 4, 0, 0, 0, 0]), unknown("phase", 4));
         assert_eq!(decode_from_worker(&[LOG, 6, 1, 0, 0, 0, 0xff]), Err(CodecError::Text));
     }

@@ -6,16 +6,18 @@ use super::confinement::{confinement, put_confinement};
 use super::reader::Reader;
 use super::value::{put_value, value};
 use super::writer::{Writer, frame};
-use crate::wire::{CallFrame, Entry, Hello, Input, Request, ToWorker};
+use crate::wire::{CallFrame, Entry, Hello, Input, Life, Request, ToWorker};
 
 const HELLO: u8 = 1;
 const CALL: u8 = 2;
+const FORK: u8 = 3;
 
 /// Appends `message` as a whole frame.
 pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) {
     match message {
         ToWorker::Hello(hello) => frame(out, HELLO, |out| put_hello(out, hello)),
         ToWorker::Call(call) => frame(out, CALL, |out| put_call(out, call)),
+        ToWorker::Fork { mark } => frame(out, FORK, |out| out.u64(*mark)),
     }
 }
 
@@ -27,6 +29,7 @@ pub fn decode_to_worker(payload: &[u8]) -> Result<ToWorker, CodecError> {
     Reader::whole(payload, |input| match input.u8()? {
         HELLO => hello(input).map(ToWorker::Hello),
         CALL => call(input).map(ToWorker::Call),
+        FORK => Ok(ToWorker::Fork { mark: input.u64()? }),
         tag => Err(CodecError::Unknown { what: "kind", tag }),
     })
 }
@@ -47,6 +50,8 @@ fn put_hello(out: &mut Writer<'_>, hello: &Hello) {
     out.bytes(&hello.library);
     put_entry(out, &hello.entry);
     put_confinement(out, &hello.confinement);
+    out.u8(u8::from(hello.life == Life::Many));
+    out.u8(u8::from(hello.is_template));
 }
 
 fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
@@ -57,7 +62,17 @@ fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
         library: input.bytes()?,
         entry: entry(input)?,
         confinement: confinement(input)?,
+        life: if flag(input)? { Life::Many } else { Life::Once },
+        is_template: flag(input)?,
     })
+}
+
+fn flag(input: &mut Reader<'_>) -> Result<bool, CodecError> {
+    match input.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        tag => Err(CodecError::Unknown { what: "flag", tag }),
+    }
 }
 
 fn put_entry(out: &mut Writer<'_>, entry: &Entry) {
@@ -165,6 +180,7 @@ mod tests {
                 own_sockets: false,
             },
             deny: vec![0; 8],
+            seal: vec![2; 24],
             allow: vec![1; 16],
         }
     }
@@ -202,11 +218,14 @@ mod tests {
                 library: b"./\xffslow.so".to_vec(),
                 entry,
                 confinement,
+                life: Life::Many,
+                is_template: true,
             })
         };
         let call = |input| ToWorker::Call(CallFrame { id: 9, time_left_ms: u64::MAX, input });
         let hellos = entries.into_iter().zip([Confinement::least(), everything()]).map(hello);
-        hellos.chain(inputs.into_iter().map(call)).collect()
+        let frames = hellos.chain(inputs.into_iter().map(call));
+        frames.chain([ToWorker::Fork { mark: 7 }]).collect()
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! Who runs a call, as the exchange sees it: a worker process, or something that behaves like one.
+
+use std::future::Future;
+
+use crate::child::process::{Happening, Live};
+use crate::sys::process::Reaped;
+use crate::sys::procfs;
+use crate::wire::codec::encode_to_worker;
+use crate::wire::{CallFrame, FromWorker, ToWorker};
+
+/// The other side of an exchange.
+pub trait Partner: Send {
+    /// The thread that runs the call, as the kernel numbers it: what it uses is looked up by that.
+    fn thread(&self) -> u32;
+
+    /// Hands it the call.
+    fn send(&mut self, call: CallFrame);
+
+    /// Waits for what it does next. With `listening` off its frames wait.
+    fn next(&mut self, listening: bool) -> impl Future<Output = Happening> + Send;
+
+    /// A frame that it sent before it ended.
+    fn last_frame(&mut self) -> Option<FromWorker>;
+
+    /// Whether it is on its way out: then its end tells more than its silence.
+    fn is_exiting(&self) -> bool;
+
+    /// Asks it to end; false where nobody can.
+    fn terminate(&mut self) -> bool;
+
+    /// Ends it; false where nobody can.
+    fn kill(&mut self) -> bool;
+
+    /// How it ended, where it is a process.
+    fn reap(&mut self) -> Option<Reaped>;
+
+    /// Whether the kernel killed it at its limit of memory. Known once it is reaped.
+    fn was_out_of_memory(&self) -> bool;
+
+    /// Takes in what its library has printed so far.
+    fn absorb(&mut self);
+
+    /// What its library has printed: standard output, and standard error.
+    fn printed(&self) -> [Option<String>; 2];
+}
+
+impl Partner for Live {
+    fn thread(&self) -> u32 {
+        self.process.pid()
+    }
+
+    fn send(&mut self, call: CallFrame) {
+        let mut frame = Vec::new();
+        encode_to_worker(&ToWorker::Call(call), &mut frame);
+        self.control.send(frame);
+    }
+
+    fn next(&mut self, listening: bool) -> impl Future<Output = Happening> + Send {
+        Live::next(self, listening)
+    }
+
+    fn last_frame(&mut self) -> Option<FromWorker> {
+        self.control.next_now().ok()
+    }
+
+    fn is_exiting(&self) -> bool {
+        procfs::is_exiting(self.process.pid())
+    }
+
+    fn terminate(&mut self) -> bool {
+        self.process.terminate();
+        true
+    }
+
+    fn kill(&mut self) -> bool {
+        self.process.kill();
+        true
+    }
+
+    fn reap(&mut self) -> Option<Reaped> {
+        self.reap_now()
+    }
+
+    fn was_out_of_memory(&self) -> bool {
+        self.process.was_out_of_memory()
+    }
+
+    fn absorb(&mut self) {
+        self.stdout.absorb_now();
+        self.stderr.absorb_now();
+    }
+
+    fn printed(&self) -> [Option<String>; 2] {
+        [self.stdout.text(), self.stderr.text()]
+    }
+}

@@ -1,0 +1,199 @@
+//! A worker that waits for a call. Running one consumes it; only a whole answer gives it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::info;
+
+use crate::call::{Accounting, Call, Failure, Outcome};
+use crate::child::Spec;
+use crate::child::life::Cause;
+use crate::child::meters::CallOutcome;
+use crate::child::process::{Live, Started};
+use crate::child::run::{Rested, run};
+use crate::child::wear::{Wear, Worn};
+use crate::ffi::traits::Traits;
+use crate::sys::process::Exit;
+use crate::sys::procfs::Sched;
+use crate::wire;
+
+/// A worker that is ready for a call.
+pub struct Ready {
+    spec: Arc<Spec>,
+    seat: Seat,
+    before: Sched,
+    wear: Wear,
+    traits: Traits,
+}
+
+/// Where its descriptors are.
+enum Seat {
+    /// In no runtime.
+    Resting(Started),
+    /// In the runtime that it had its last call in.
+    Home(Box<Live>, Id),
+}
+
+/// What a worker that waits is found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Ready.
+    Sound,
+    /// It has ended by itself.
+    Ended,
+    /// It has said something between two calls: nothing that it says can be trusted.
+    Talking,
+}
+
+impl Ready {
+    /// Of a worker that said so.
+    #[must_use]
+    pub fn new(spec: Arc<Spec>, started: Started, said: &wire::Ready) -> Self {
+        let before = Sched { cpu_ns: said.cpu_ns, runqueue_ns: said.runqueue_ns };
+        let traits = Traits(said.traits) | spec.function.traits;
+        Self { spec, seat: Seat::Resting(started), before, wear: Wear::new(), traits }
+    }
+
+    /// What its library and the file say of the function.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        self.traits
+    }
+
+    /// Whether it died while it waited.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        match &self.seat {
+            Seat::Resting(started) => started.has_ended(),
+            Seat::Home(live, _) => live.has_ended(),
+        }
+    }
+
+    /// Whether it can be given a call.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        match &self.seat {
+            _ if self.has_ended() => Condition::Ended,
+            Seat::Home(live, _) if live.control.has_stray() => Condition::Talking,
+            _ => Condition::Sound,
+        }
+    }
+
+    /// Whether its descriptors are in this runtime.
+    #[must_use]
+    pub fn is_at_home(&self, here: Id) -> bool {
+        matches!(&self.seat, Seat::Home(_, home) if here == *home)
+    }
+
+    /// How long it has had no call.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        self.wear.idle_for()
+    }
+
+    /// Why it is to be replaced, if it is.
+    #[must_use]
+    pub fn worn(&self) -> Option<Worn> {
+        self.wear.worn(self.spec.function.mode)
+    }
+
+    /// Looks at a worker that waits: its memory, and what its library prints meanwhile.
+    pub fn look(&mut self) {
+        self.wear.look(self.pid());
+        if let Seat::Home(live, _) = &mut self.seat {
+            live.stdout.absorb_now();
+            live.stderr.absorb_now();
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match &self.seat {
+            Seat::Resting(started) => started.pid(),
+            Seat::Home(live, _) => live.process.pid(),
+        }
+    }
+
+    /// Ends it without a call, at once.
+    pub fn retire(self) {
+        self.spec.meters.count_kill(Cause::Drain);
+    }
+
+    /// Runs `call` and consumes the worker: `reply` gets the outcome as soon as it is known. The future ends when the
+    /// worker is reaped; or, where it serves one call after another and this one ended with a whole answer, when that is
+    /// given: then the worker comes back. The call's slot is held until then.
+    pub async fn run(self, call: Call, reply: oneshot::Sender<Outcome>) -> Option<Ready> {
+        let Self { spec, seat, before, mut wear, traits } = self;
+        let (live, home) = match settle(seat, spec.reply_cap) {
+            Ok(settled) => settled,
+            Err(problem) => {
+                spec.meters.count_call(CallOutcome::StartFailed);
+                let _client_left = reply.send(Err(Failure::Start(problem.to_string())));
+                return None;
+            }
+        };
+        let Rested { partner: mut live, accounting } =
+            run(Arc::clone(&spec), live, before, call, reply).await?;
+        live.process.release();
+        live.stdout.clear();
+        live.stderr.clear();
+        let took = Duration::from_nanos(accounting.wall_ns - accounting.queue_ns);
+        let before = wear.after_call(live.process.pid(), after(before, &accounting), took);
+        Some(Self { spec, seat: Seat::Home(Box::new(live), home), before, wear, traits })
+    }
+
+    /// Lets a worker leave that has served its calls, or buries one that has left: hangs up, and kills it after
+    /// `kill_grace`. `cause` kills it at once.
+    pub async fn end(self, cause: Option<Cause>) {
+        let Self { spec, seat, .. } = self;
+        let Ok((mut live, _)) = settle(seat, spec.reply_cap) else { return };
+        live.control.hang_up();
+        let is_killed = match cause {
+            Some(cause) => {
+                kill(&spec, &live, cause);
+                true
+            }
+            None => timeout(spec.function.kill_grace, live.ended()).await.is_err(),
+        };
+        if is_killed && cause.is_none() {
+            kill(&spec, &live, Cause::Grace);
+        }
+        let Some(reaped) = live.collect().await else { return };
+        let exits = match reaped.exit {
+            _ if is_killed => &spec.meters.exits_killed,
+            Exit::Code(0) => &spec.meters.exits_done,
+            Exit::Code(_) => &spec.meters.exits_exit,
+            Exit::Signal(_) => &spec.meters.exits_crash,
+        };
+        exits.inc();
+        for text in [live.stdout.text(), live.stderr.text()].into_iter().flatten() {
+            info!(function = spec.function.name, "library output between calls: {text}");
+        }
+    }
+}
+
+fn kill(spec: &Spec, live: &Live, cause: Cause) {
+    spec.meters.count_kill(cause);
+    live.process.kill();
+}
+
+/// Into the caller's runtime.
+fn settle(seat: Seat, cap: usize) -> std::io::Result<(Live, Id)> {
+    let here = Handle::current().id();
+    let started = match seat {
+        Seat::Home(live, home) if home == here => return Ok((*live, here)),
+        Seat::Home(live, _) => live.rest()?,
+        Seat::Resting(started) => started,
+    };
+    Ok((started.register(cap)?, here))
+}
+
+/// What its main thread had used after a call, by what the call is known to have used.
+fn after(before: Sched, used: &Accounting) -> Sched {
+    Sched {
+        cpu_ns: before.cpu_ns + used.cpu_user_ns + used.cpu_system_ns,
+        runqueue_ns: before.runqueue_ns + used.runqueue_ns,
+    }
+}

@@ -1,0 +1,254 @@
+//! Mode `thread`: calls on threads of the proxy itself. Cheap, and nothing is isolated: a crash is the proxy's. A call that
+//! takes too long is answered for, but nobody can end it: its slot is taken until it returns.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::call::{Call, Failure, Hold, Outcome};
+use crate::child::Spec;
+use crate::child::meters::CallOutcome;
+use crate::child::partner::Partner;
+use crate::child::process::Happening;
+use crate::child::run::run;
+use crate::executor::begun::in_a_task;
+use crate::executor::{Executor, Running};
+use crate::sys::clock;
+use crate::sys::priority;
+use crate::sys::process::Reaped;
+use crate::sys::procfs::Sched;
+use crate::wire::{CallFrame, FromWorker};
+use crate::worker::control::{ControlError, Link};
+use crate::worker::resident::Resident;
+
+/// Frames that wait for the event loop; beyond them the function waits.
+const FRAMES: usize = 8;
+
+/// One function's threads: at most one for each slot.
+pub struct Thread(Arc<Crew>);
+
+struct Crew {
+    spec: Arc<Spec>,
+    resident: Resident,
+    /// The last one in is the first one out. `None`: drained.
+    idle: Mutex<Option<Vec<Hand>>>,
+}
+
+/// A thread that waits for a call.
+struct Hand {
+    number: u32,
+    /// What it has used so far.
+    used: Sched,
+    mailbox: std_mpsc::Sender<Job>,
+}
+
+struct Job {
+    call: CallFrame,
+    voice: Voice,
+    hand: Hand,
+    _hold: Hold,
+}
+
+impl Thread {
+    /// Of a library that is loaded.
+    #[must_use]
+    pub fn new(spec: Arc<Spec>, resident: Resident) -> Self {
+        Self(Arc::new(Crew { spec, resident, idle: Mutex::new(Some(Vec::new())) }))
+    }
+}
+
+impl Executor for Thread {
+    fn execute(&self, call: Call) -> Running<'static, Outcome> {
+        let crew = Arc::clone(&self.0);
+        in_a_task(move |reply| crew.serve(call, reply))
+    }
+
+    fn drain(&self) {
+        self.0.idle().take();
+    }
+}
+
+impl Crew {
+    async fn serve(self: Arc<Self>, call: Call, reply: oneshot::Sender<Outcome>) {
+        let idle = self.idle().as_mut().and_then(Vec::pop);
+        let hand = match idle {
+            Some(hand) => hand,
+            None => match self.start().await {
+                Ok(hand) => hand,
+                Err(problem) => {
+                    self.spec.meters.count_call(CallOutcome::StartFailed);
+                    return drop(reply.send(Err(Failure::Start(problem.to_string()))));
+                }
+            },
+        };
+        let (frames, heard) = mpsc::channel(FRAMES);
+        let cancel = Arc::new(Cancel::default());
+        let voice = Voice { frames, cancel: Arc::clone(&cancel) };
+        let (number, used) = (hand.number, hand.used);
+        let asked = Some((hand, voice, Arc::clone(&call.hold)));
+        let ear = Ear { number, asked, heard, cancel };
+        // The thread itself comes back by its own doing, when its call has ended.
+        let _rested = run(Arc::clone(&self.spec), ear, used, call, reply).await;
+    }
+
+    async fn start(self: &Arc<Self>) -> std::io::Result<Hand> {
+        let (mailbox, jobs) = std_mpsc::channel();
+        let (told, number) = oneshot::channel();
+        let crew = Arc::clone(self);
+        let name = format!("call-{}", self.spec.function.name);
+        self.spec.meters.starts_demand.inc();
+        thread::Builder::new().name(name).spawn(move || {
+            // What it inherited from the event loop is not for calls.
+            let _stays = priority::set_nice(0);
+            let number = rustix::thread::gettid().as_raw_nonzero().get();
+            let _starter_left = told.send(number.unsigned_abs());
+            crew.work(&jobs);
+        })?;
+        let ended = |_| std::io::Error::other("the thread has ended");
+        Ok(Hand { number: number.await.map_err(ended)?, used: Sched::default(), mailbox })
+    }
+
+    fn work(&self, jobs: &std_mpsc::Receiver<Job>) {
+        while let Ok(Job { call, voice, mut hand, _hold }) = jobs.recv() {
+            let _nobody_hears_it = self.resident.answer(&voice, call);
+            hand.used = Sched {
+                cpu_ns: clock::thread_cpu_ns(),
+                runqueue_ns: clock::thread_runqueue_ns().unwrap_or(0),
+            };
+            // Before its slot is another's, who then finds it.
+            match self.idle().as_mut() {
+                Some(idle) => idle.push(hand),
+                None => return,
+            }
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Hand>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a call that nobody wants its answer.
+#[derive(Default)]
+struct Cancel {
+    is_set: AtomicBool,
+    /// Made for who asks for a descriptor.
+    event: OnceLock<Option<OwnedFd>>,
+}
+
+impl Cancel {
+    fn set(&self) {
+        self.is_set.store(true, Ordering::SeqCst);
+        self.event.get().into_iter().flatten().for_each(ring);
+    }
+
+    fn raw(&self) -> RawFd {
+        let made = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
+        let event = self.event.get_or_init(made).as_ref();
+        if self.is_set.load(Ordering::SeqCst) {
+            event.into_iter().for_each(ring);
+        }
+        event.map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
+fn ring(event: &OwnedFd) {
+    let _it_rings_already = rustix::io::write(event.as_fd(), &1_u64.to_ne_bytes());
+}
+
+/// The thread's side of a call.
+struct Voice {
+    frames: mpsc::Sender<FromWorker>,
+    cancel: Arc<Cancel>,
+}
+
+impl Link for Voice {
+    fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
+        self.frames.blocking_send(message.clone()).map_err(|_| ControlError::Closed)
+    }
+
+    fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
+        if self.is_closed() {
+            return Err(ControlError::Closed);
+        }
+        self.send(&FromWorker::Chunk { id, data: data.to_vec() })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.cancel.is_set.load(Ordering::SeqCst)
+    }
+
+    fn raw(&self) -> RawFd {
+        self.cancel.raw()
+    }
+}
+
+/// The event loop's side of it.
+struct Ear {
+    number: u32,
+    /// Until the call is sent.
+    asked: Option<(Hand, Voice, Hold)>,
+    heard: mpsc::Receiver<FromWorker>,
+    cancel: Arc<Cancel>,
+}
+
+impl Partner for Ear {
+    fn thread(&self) -> u32 {
+        self.number
+    }
+
+    fn send(&mut self, call: CallFrame) {
+        if let Some((hand, voice, hold)) = self.asked.take() {
+            let mailbox = hand.mailbox.clone();
+            // A thread that has ended drops the voice: the exchange hears that.
+            let _it_has_ended = mailbox.send(Job { call, voice, hand, _hold: hold });
+        }
+    }
+
+    async fn next(&mut self, listening: bool) -> Happening {
+        loop {
+            match self.heard.recv().await {
+                Some(frame) if listening => return Happening::Frame(Ok(frame)),
+                Some(_) => {}
+                None => return Happening::Ended,
+            }
+        }
+    }
+
+    fn last_frame(&mut self) -> Option<FromWorker> {
+        self.heard.try_recv().ok()
+    }
+
+    fn is_exiting(&self) -> bool {
+        false
+    }
+
+    fn terminate(&mut self) -> bool {
+        self.cancel.set();
+        false
+    }
+
+    fn kill(&mut self) -> bool {
+        self.cancel.set();
+        false
+    }
+
+    fn reap(&mut self) -> Option<Reaped> {
+        None
+    }
+
+    fn was_out_of_memory(&self) -> bool {
+        false
+    }
+
+    fn absorb(&mut self) {}
+
+    fn printed(&self) -> [Option<String>; 2] {
+        [None, None]
+    }
+}

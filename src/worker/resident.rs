@@ -1,0 +1,36 @@
+//! A library in the very process that asks for its calls. What it breaks is that process: nothing is isolated here.
+
+use super::call;
+use super::control::{ControlError, Link};
+use super::load::{LoadError, Loaded, load};
+use crate::wire::{CallFrame, Hello};
+
+/// A function that is ready to be called here, for as long as this process lives.
+pub struct Resident(&'static Loaded<'static>);
+
+// SAFETY: addresses in a library that stays loaded until the process ends, and the handle that it made. Whether threads may
+// call it at once is the operator's to say, as its prototype is.
+unsafe impl Send for Resident {}
+// SAFETY: as above.
+unsafe impl Sync for Resident {}
+
+impl Resident {
+    /// Loads what `hello` names, for good. Its constructors and its `init` run here.
+    ///
+    /// # Errors
+    /// See [`load`].
+    pub fn load(hello: Hello) -> Result<Self, LoadError> {
+        // As long as the library: a function of the file is loaded once in a process.
+        let hello: &'static Hello = Box::leak(Box::new(hello));
+        let (loaded, _) = load(hello)?;
+        Ok(Self(Box::leak(Box::new(loaded))))
+    }
+
+    /// Runs `call` on the calling thread; `link` gets its frames.
+    ///
+    /// # Errors
+    /// Nobody is there to hear it.
+    pub fn answer(&self, link: &dyn Link, call: CallFrame) -> Result<(), ControlError> {
+        call::answer(link, self.0, call)
+    }
+}

@@ -1,0 +1,9 @@
+//! How calls run, by one word of the file: each mode driven through the real program with real C libraries.
+
+mod compare;
+mod detached;
+mod faults;
+mod fork;
+mod inline;
+mod pool;
+mod thread;
