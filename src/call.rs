@@ -6,7 +6,7 @@ pub mod outcome;
 pub mod reason;
 pub mod trace;
 
-use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::ffi::request::Input;
@@ -18,7 +18,33 @@ pub use reason::Reason;
 pub use trace::TraceContext;
 
 /// Whatever holds this keeps the call's slot taken.
-pub type Hold = Arc<dyn Any + Send + Sync>;
+pub type Hold = Arc<dyn Held>;
+
+/// A call's slot.
+pub trait Held: fmt::Debug + Send + Sync {
+    /// The call has ended so; its slot is not free yet.
+    fn ended(&self, ending: Ending);
+}
+
+/// Of a call that nobody else waits for.
+impl Held for () {
+    fn ended(&self, _: Ending) {}
+}
+
+/// What the end of a call says of its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It answers, be it with a failure of its own.
+    Answered,
+    /// Its process did not live to answer, or broke the protocol.
+    Crashed,
+    /// Its process could not be started.
+    Unstarted,
+    /// Its library could not be loaded.
+    Unloaded,
+    /// Nothing: the call was cut off.
+    Cut,
+}
 
 /// One run of a function, asked for. Times are `CLOCK_MONOTONIC` nanoseconds.
 pub struct Call {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 
-pub use filter::{Edits, Files, Filters, Piece, RateLimit, Redirect, Rewrite};
+pub use filter::{Edits, Files, Filters, Piece, Priority, RateLimit, Redirect, Rewrite};
 pub use function::Function;
 pub use load::{load, parse};
 pub use raw::{Key, keys};

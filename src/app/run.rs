@@ -113,7 +113,7 @@ fn warn_if_scarce(config: &Config, descriptors: Option<u64>) {
     const PER_WORKER: usize = 4;
     let workers = |function: &Arc<config::Function>| {
         let template = usize::from(function.has_template());
-        function.max_concurrency + function.spares + template
+        function.max_concurrency + function.most_spares + template
     };
     let isolated = config.functions.iter().filter(|function| function.mode.is_isolated());
     let workers: usize = isolated.map(workers).sum();

@@ -2,6 +2,7 @@
 
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
 
+use crate::call::Ending;
 use crate::child::life::Cause;
 use crate::child::wear::Worn;
 use crate::sys::syscalls;
@@ -31,6 +32,8 @@ pub struct Meters {
     pub exits_killed: IntCounter,
     pub spare_hits: IntCounter,
     pub spare_misses: IntCounter,
+    pub spares_wanted: IntGauge,
+    pub spares_limit: IntGauge,
     pub max_resident: Gauge,
     pub call_duration: Histogram,
     pub cpu_user: Counter,
@@ -60,6 +63,24 @@ pub enum CallOutcome {
     StartFailed,
     LoadFailed,
     Cancelled,
+}
+
+impl CallOutcome {
+    /// What it says of the function.
+    #[must_use]
+    pub fn ending(self) -> Ending {
+        match self {
+            CallOutcome::Ok | CallOutcome::Failed | CallOutcome::ReplyTooLarge => Ending::Answered,
+            CallOutcome::Crash
+            | CallOutcome::Exit
+            | CallOutcome::Oom
+            | CallOutcome::SandboxViolation
+            | CallOutcome::Protocol => Ending::Crashed,
+            CallOutcome::StartFailed => Ending::Unstarted,
+            CallOutcome::LoadFailed => Ending::Unloaded,
+            CallOutcome::Timeout | CallOutcome::Cancelled => Ending::Cut,
+        }
+    }
 }
 
 const OUTCOMES: [&str; 12] = [
@@ -125,6 +146,8 @@ impl Meters {
             exits_killed: exits("killed"),
             spare_hits: lookups("hit"),
             spare_misses: lookups("miss"),
+            spares_wanted: metrics.spares_wanted.with_label_values(&[name]),
+            spares_limit: metrics.spares_limit.with_label_values(&[name]),
             max_resident: metrics.worker_max_resident.with_label_values(&[name]),
             call_duration: metrics.call_duration.with_label_values(&[name]),
             cpu_user: time("cpu_user"),

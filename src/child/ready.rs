@@ -130,6 +130,7 @@ impl Ready {
             Ok(settled) => settled,
             Err(problem) => {
                 spec.meters.count_call(CallOutcome::StartFailed);
+                call.hold.ended(CallOutcome::StartFailed.ending());
                 let _client_left = reply.send(Err(Failure::Start(problem.to_string())));
                 return None;
             }

@@ -244,6 +244,7 @@ impl<P: Partner> Run<P> {
     fn close(&mut self, outcome: CallOutcome, accounting: Accounting) {
         self.accounting = accounting;
         self.tally.close(&self.spec.meters, outcome, &accounting);
+        self.call.hold.ended(outcome.ending());
     }
 
     fn answered(&mut self) -> Event {

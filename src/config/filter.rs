@@ -19,6 +19,20 @@ pub struct Filters {
     pub compress: bool,
     /// `rate_limit`.
     pub rate_limit: Option<RateLimit>,
+    /// `priority`.
+    pub priority: Priority,
+}
+
+/// Who goes first in the queue of a function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Before the others.
+    High,
+    /// Neither.
+    #[default]
+    Normal,
+    /// After the others.
+    Low,
 }
 
 /// Another path for the handler.

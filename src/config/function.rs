@@ -32,8 +32,12 @@ pub struct Function {
     pub max_concurrency: usize,
     /// Who waits for a slot.
     pub queue: Queue,
-    /// Workers started ahead.
+    /// Refuses calls when nothing but crashes comes of them; `None` is "off".
+    pub breaker: Option<Breaker>,
+    /// Workers started ahead, at least.
     pub spares: usize,
+    /// Workers started ahead, at most; more than `spares`: as many as are needed.
+    pub most_spares: usize,
     /// Of the call itself; `None` is "off".
     pub timeout: Option<Duration>,
     /// Between SIGTERM and SIGKILL to the process group.
@@ -295,7 +299,7 @@ pub enum Spawn {
 }
 
 /// Who waits for a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Waiting at once; 0 is written "off".
     pub length: usize,
@@ -303,6 +307,30 @@ pub struct Queue {
     pub timeout: Option<Duration>,
     /// Who is next.
     pub order: Order,
+    /// Who takes turns; `None`: nobody.
+    pub fair_by: Option<FairBy>,
+}
+
+/// What tells those apart who take turns in a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FairBy {
+    /// The client, by address.
+    Client,
+    /// The value of a header.
+    Header(HeaderName),
+}
+
+/// `breaker = { … }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Calls that crashed, one after the other.
+    pub crashes: usize,
+    /// Starts that failed, one after the other.
+    pub starts: usize,
+    /// The time in which they did.
+    pub within: Duration,
+    /// From one try to the next.
+    pub lasts: Duration,
 }
 
 /// Of [`Queue`].
@@ -312,6 +340,8 @@ pub enum Order {
     Fifo,
     /// Who came last.
     Lifo,
+    /// Whose route's time ends first.
+    Deadline,
 }
 
 /// Of a call whose client left.

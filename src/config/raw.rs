@@ -5,6 +5,7 @@ mod environment;
 mod later;
 mod literal;
 mod pool;
+mod queue;
 mod read;
 mod sandbox;
 mod section;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal, OrErrno};
 pub(crate) use pool::Pool;
+pub(crate) use queue::{Breaker, FairBy, Fairness, Queue, SpareRange, Spares};
 pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
 pub(crate) use sandbox::{AnyOr, Limits, Sandbox};
@@ -240,8 +242,10 @@ mirror! {
         "max_concurrency" max_concurrency: i64 = "32";
         /// Who waits when all slots are taken.
         "queue" queue: Queue;
-        /// Processes started ahead, library loaded, each for one call; in a pool, those that are always there.
-        "spares" spares: Off<i64> = "2";
+        /// Refuses calls, but for a few that try, when nothing but crashes comes of them; 503 `breaker_open`.
+        "breaker" breaker: Off<Breaker>;
+        /// Processes started ahead, library loaded, each for one call; "auto": from 1 to max_concurrency, as many as are needed. In a pool, those that are always there.
+        "spares" spares: Off<Spares> = "2";
         /// Of the call itself; then the client has its 504 and the process group its SIGTERM.
         "timeout" timeout: Off<Duration> = "\"30s\"";
         /// From SIGTERM to SIGKILL; "off" kills at once.
@@ -302,16 +306,6 @@ mirror! {
         "message" message: String;
     }
 
-    /// Who waits when all slots are taken.
-    ["functions.NAME.queue"] Queue {
-        /// Calls that wait at once; else 503 `queue_full`.
-        "length" length: Off<i64> = "100";
-        /// How long one waits; else 503 `queue_timeout`.
-        "timeout" timeout: Off<Duration> = "\"5s\"";
-        /// Who is next: fifo (who waited longest) or lifo (who came last).
-        "order" order: String = "\"fifo\"";
-    }
-
     /// One routing rule: what it matches, and exactly one of call, handler, proxy, respond, redirect and files.
     ["routes"] Route {
         /// The metric label, `[a-z0-9][a-z0-9_-]*`; else made from the path.
@@ -352,6 +346,8 @@ mirror! {
         "compress" compress: bool = "false";
         /// How often a client may ask; else 429 `rate_limited`.
         "rate_limit" rate_limit: RateLimit;
+        /// Who goes first in a function's queue: high, normal or low.
+        "priority" priority: String = "\"normal\"";
         /// From the head's arrival to the head of the answer: queue, start and call together; else 504 `timeout`.
         "timeout" timeout: Off<Duration> = "\"60s\"";
     }
@@ -474,6 +470,9 @@ pub fn keys() -> Vec<Key> {
         Response::keys(),
         Failure::keys(),
         Queue::keys(),
+        Fairness::keys(),
+        Breaker::keys(),
+        SpareRange::keys(),
         Sandbox::keys(),
         Limits::keys(),
         Pool::keys(),

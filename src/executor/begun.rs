@@ -57,6 +57,7 @@ pub(super) fn refuse(
         Phase::Load | Phase::Init => (CallOutcome::LoadFailed, Failure::Load(failure.message)),
     };
     spec.meters.count_call(outcome);
+    call.hold.ended(outcome.ending());
     tracing::warn!(
         request_id = %call.id, function = %spec.function.name, reason = %failure.reason(), "{failure}"
     );

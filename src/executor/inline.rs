@@ -74,7 +74,7 @@ impl Desk {
             ended_ns: monotonic_ns(),
         };
         let (outcome, accounting) = self.read(page, call.id, seen);
-        self.count(&outcome, &accounting);
+        self.count(&call, &outcome, &accounting);
         self.tell(&call, &outcome, Duration::from_nanos(seen.ended_ns - sent_ns));
         outcome
     }
@@ -107,9 +107,11 @@ impl Desk {
         (Err(silent), settle(seen, unknown(seen)))
     }
 
-    fn count(&self, outcome: &Outcome, accounting: &Accounting) {
+    fn count(&self, call: &Call, outcome: &Outcome, accounting: &Accounting) {
         let meters = &self.spec.meters;
-        meters.count_call(of_outcome(&self.spec.function, outcome));
+        let word = of_outcome(&self.spec.function, outcome);
+        meters.count_call(word);
+        call.hold.ended(word.ending());
         meters.call_duration.observe((accounting.wall_ns - accounting.queue_ns) as f64 / 1e9);
         count_whole(meters, accounting);
     }

@@ -1,8 +1,11 @@
 //! Workers started ahead of their calls. Replacements start after the answer that made them necessary, at idle priority.
 
+mod demand;
+mod patience;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -11,32 +14,57 @@ use tracing::warn;
 use crate::child::meters::Counted;
 use crate::child::start::{StartFailure, start};
 use crate::child::{Priority, Ready, Spec};
+use demand::{Demand, spares_for};
+use patience::Patience;
 
 /// Between a spare's use and the start of its replacement: short calls have answered by then.
 const SETTLE: Duration = Duration::from_millis(2);
 /// How often spares that died by themselves are looked for.
 const ROUND: Duration = Duration::from_secs(1);
-/// The longest pause after starts that failed: a broken constructor must not become a fork bomb.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Of one function, at most: one after the other is quickest where starts compute, not where they wait.
+const STARTS_AT_ONCE: usize = 8;
 
 /// The spares of one function.
 pub struct Spares {
     spec: Arc<Spec>,
-    waiting: Mutex<Waiting>,
-    taken: Notify,
+    state: Mutex<State>,
+    changed: Notify,
 }
 
-#[derive(Default)]
-struct Waiting {
+struct State {
     spares: VecDeque<(Ready, Counted)>,
+    starting: usize,
+    demand: Demand,
+    patience: Patience,
+    wanted: usize,
     is_draining: bool,
 }
 
+/// What is to be done next.
+enum Step {
+    Start,
+    /// There are enough.
+    Rest,
+    /// As many are started as may be at once, or none may for now.
+    Wait(Duration),
+    End,
+}
+
 impl Spares {
-    /// Keeps `function.spares` of them, by a task on the caller's runtime.
+    /// Keeps them, by a task on the caller's runtime.
     #[must_use]
     pub fn keep(spec: Arc<Spec>) -> Arc<Self> {
-        let spares = Arc::new(Self { spec, waiting: Mutex::default(), taken: Notify::new() });
+        let state = State {
+            spares: VecDeque::new(),
+            starting: 0,
+            demand: Demand::new(Instant::now()),
+            patience: Patience::default(),
+            wanted: spec.function.spares,
+            is_draining: false,
+        };
+        spec.meters.spares_limit.set(spec.function.most_spares as i64);
+        spec.meters.spares_wanted.set(spec.function.spares as i64);
+        let spares = Arc::new(Self { spec, state: Mutex::new(state), changed: Notify::new() });
         tokio::spawn(Arc::clone(&spares).refill_until_drained());
         spares
     }
@@ -44,66 +72,117 @@ impl Spares {
     /// A spare that is still alive, if there is one.
     #[must_use]
     pub fn take(&self) -> Option<Ready> {
-        self.taken.notify_one();
-        let mut waiting = self.lock();
-        while let Some((spare, _)) = waiting.spares.pop_front() {
+        self.changed.notify_one();
+        let mut state = self.lock();
+        state.demand.arrived();
+        while let Some((spare, _)) = state.spares.pop_front() {
             if !spare.has_ended() {
+                state.patience.worked();
                 return Some(spare);
             }
+            self.died(&mut state);
         }
         None
     }
 
     /// Ends all spares and starts no more.
     pub fn drain(&self) {
-        let mut waiting = self.lock();
-        waiting.is_draining = true;
-        waiting.spares.drain(..).for_each(|(spare, _)| spare.retire());
-        self.taken.notify_one();
+        let mut state = self.lock();
+        state.is_draining = true;
+        state.spares.drain(..).for_each(|(spare, _)| spare.retire());
+        self.changed.notify_one();
     }
 
     async fn refill_until_drained(self: Arc<Self>) {
-        let mut pause = Duration::ZERO;
-        while let Some(missing) = self.missing() {
-            if missing == 0 {
-                let _a_round_is_over = timeout(ROUND, self.taken.notified()).await;
-                sleep(SETTLE).await;
-                continue;
-            }
-            match self.add_one().await {
-                Ok(()) => pause = Duration::ZERO,
-                Err(failure) => {
-                    pause = (pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE);
-                    self.tell(&failure, pause);
-                    sleep(pause).await;
+        loop {
+            match self.step() {
+                Step::Start => drop(tokio::spawn(Arc::clone(&self).add_one())),
+                Step::Rest => {
+                    let _a_round_is_over = timeout(ROUND, self.changed.notified()).await;
+                    sleep(SETTLE).await;
                 }
+                Step::Wait(at_most) => {
+                    let _it_is_over = timeout(at_most, self.changed.notified()).await;
+                }
+                Step::End => return,
             }
         }
     }
 
-    /// How many spares are missing; `None` when there shall be none any more.
-    fn missing(&self) -> Option<usize> {
-        let mut waiting = self.lock();
-        waiting.spares.retain(|(spare, _)| !spare.has_ended());
-        let missing = self.spec.function.spares.saturating_sub(waiting.spares.len());
-        (!waiting.is_draining).then_some(missing)
+    fn step(&self) -> Step {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.is_draining {
+            return Step::End;
+        }
+        self.bury(state);
+        let at_once = self.adapt(state);
+        if state.spares.len() + state.starting >= state.wanted {
+            return Step::Rest;
+        }
+        if let Some(left) = state.patience.left(Instant::now()) {
+            return Step::Wait(left);
+        }
+        if state.starting >= at_once {
+            return Step::Wait(ROUND);
+        }
+        state.starting += 1;
+        Step::Start
     }
 
-    async fn add_one(&self) -> Result<(), StartFailure> {
-        self.spec.meters.starts_spare.inc();
-        let spare = start(&self.spec, self.priority(), None).await?;
-        let counted = Counted::new(&self.spec.meters.workers_spare);
-        let mut waiting = self.lock();
-        match waiting.is_draining {
-            true => spare.retire(),
-            false => waiting.spares.push_back((spare, counted)),
+    fn bury(&self, state: &mut State) {
+        let before = state.spares.len();
+        state.spares.retain(|(spare, _)| !spare.has_ended());
+        if state.spares.len() < before {
+            self.died(state);
         }
-        Ok(())
+    }
+
+    fn died(&self, state: &mut State) {
+        let function = &self.spec.function.name;
+        let pause = state.patience.failed(Instant::now());
+        warn!(function, "a spare died while it waited, the next start is in {pause:?}");
+    }
+
+    /// How many there should be; how many may be started at once.
+    fn adapt(&self, state: &mut State) -> usize {
+        let (least, most) = (self.spec.function.spares, self.spec.function.most_spares);
+        if least == most {
+            return 1;
+        }
+        let meanwhile = state.demand.meanwhile(Instant::now());
+        state.wanted = spares_for(meanwhile).clamp(least, most);
+        self.spec.meters.spares_wanted.set(state.wanted as i64);
+        while state.spares.len() > state.wanted {
+            state.spares.pop_back().into_iter().for_each(|(spare, _)| spare.retire());
+        }
+        (meanwhile.ceil() as usize).clamp(1, STARTS_AT_ONCE)
+    }
+
+    async fn add_one(self: Arc<Self>) {
+        let begun = Instant::now();
+        self.spec.meters.starts_spare.inc();
+        let started = start(&self.spec, self.priority(), None).await;
+        let mut state = self.lock();
+        state.starting -= 1;
+        match started {
+            Ok(spare) if state.is_draining => spare.retire(),
+            Ok(spare) => {
+                state.demand.started(SETTLE + begun.elapsed());
+                state.spares.push_back((spare, Counted::new(&self.spec.meters.workers_spare)));
+            }
+            Err(failure) => {
+                let pause = state.patience.failed(Instant::now());
+                self.tell(&failure, pause);
+            }
+        }
+        self.changed.notify_one();
     }
 
     /// Idle priority starves on a busy machine: only while half of the spares are left.
     fn priority(&self) -> Priority {
-        let is_low = self.lock().spares.len() * 2 < self.spec.function.spares;
+        let state = self.lock();
+        let is_low = state.spares.len() * 2 < state.wanted;
         if is_low { Priority::Normal } else { Priority::Idle }
     }
 
@@ -113,7 +192,7 @@ impl Spares {
         warn!(function, "a spare could not be started, the next try is in {pause:?}: {message}");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

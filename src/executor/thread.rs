@@ -82,6 +82,7 @@ impl Crew {
                 Ok(hand) => hand,
                 Err(problem) => {
                     self.spec.meters.count_call(CallOutcome::StartFailed);
+                    call.hold.ended(CallOutcome::StartFailed.ending());
                     return drop(reply.send(Err(Failure::Start(problem.to_string()))));
                 }
             },

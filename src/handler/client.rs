@@ -6,7 +6,7 @@ use http::header::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use crate::config::Scheme;
-use crate::handler::Context;
+use crate::handler::{Context, Request};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -40,6 +40,34 @@ pub fn address(trusted: &[IpNet], peer: Option<IpAddr>, headers: &HeaderMap) -> 
     Some(client)
 }
 
+/// Who counts as one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// Whoever comes over a unix socket.
+    Unix,
+    /// An address.
+    V4(u32),
+    /// The /64: the rest of the address is the client's own to choose.
+    V6(u64),
+}
+
+impl Client {
+    /// Who sent `request`, as [`address`] has it.
+    #[must_use]
+    pub fn of(trusted: &[IpNet], request: &Request) -> Self {
+        let peer = request.context.peer.as_ref().map(|peer| peer.address);
+        Self::at(address(trusted, peer, &request.head.headers))
+    }
+
+    fn at(address: Option<IpAddr>) -> Self {
+        match address {
+            None => Client::Unix,
+            Some(IpAddr::V4(address)) => Client::V4(address.to_bits()),
+            Some(IpAddr::V6(address)) => Client::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
 /// How the client came to the first proxy that is believed.
 #[must_use]
 pub fn scheme(trusted: &[IpNet], context: &Context, headers: &HeaderMap) -> Scheme {
@@ -53,6 +81,15 @@ pub fn scheme(trusted: &[IpNet], context: &Context, headers: &HeaderMap) -> Sche
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_one_client_are_one() {
+        let client = |text: &str| Client::at(Some(text.parse().unwrap()));
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_ne!(client("10.0.0.1"), client("10.0.0.2"));
+        assert_eq!(Client::at(None), Client::Unix);
+    }
 
     fn map(lines: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::call::{Failure, Reason};
+use crate::call::{Ending, Failure, Reason};
 
 /// Why a request has no answer of its handler.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,8 @@ pub enum Error {
         slots: usize,
         /// Its `queue.length`.
         length: usize,
+        /// Seconds until those who wait have been served.
+        again: u64,
     },
     /// Waited too long for a slot.
     #[error("no slot of `{function}` became free within {limit:?}")]
@@ -81,6 +83,30 @@ pub enum Error {
         function: String,
         /// Its `queue.timeout`.
         limit: Duration,
+        /// Seconds until those who wait have been served.
+        again: u64,
+    },
+    /// Waited until less time was left than a call takes.
+    #[error(
+        "no slot of `{function}` became free in time: its calls usually take {usual:?}, and less is left of the route's limit"
+    )]
+    TooLate {
+        /// The function.
+        function: String,
+        /// The median of the last calls.
+        usual: Duration,
+        /// Seconds until those who wait have been served.
+        again: u64,
+    },
+    /// Nothing but crashes: none is tried for now.
+    #[error("{}", broken(.function, *.because, *.again))]
+    Broken {
+        /// The function.
+        function: String,
+        /// How its calls ended.
+        because: Ending,
+        /// Until the next is tried.
+        again: Duration,
     },
     /// The route's own limit.
     #[error("the route's limit of {0:?} was reached")]
@@ -174,9 +200,12 @@ impl Error {
             Error::QueueFull { .. } | Error::UpstreamFull { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueFull)
             }
-            Error::QueueTimeout { .. } | Error::UpstreamQueueTimeout { .. } => {
+            Error::QueueTimeout { .. }
+            | Error::TooLate { .. }
+            | Error::UpstreamQueueTimeout { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueTimeout)
             }
+            Error::Broken { because, .. } => (StatusCode::SERVICE_UNAVAILABLE, broken_by(*because)),
             Error::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
             Error::Call(failure) => (status_of(failure), failure.reason()),
             Error::Failed { status, .. } => (*status, Reason::Failed),
@@ -207,7 +236,12 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Error::RateLimited { again } => Some((again.as_secs_f64().ceil() as u64).max(1)),
+            Error::RateLimited { again } | Error::Broken { again, .. } => {
+                Some((again.as_secs_f64().ceil() as u64).max(1))
+            }
+            Error::QueueFull { again, .. }
+            | Error::QueueTimeout { again, .. }
+            | Error::TooLate { again, .. } => Some(*again),
             other => (other.status_and_reason().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }
@@ -232,6 +266,24 @@ impl Error {
             | Error::UpstreamReset { .. } => None,
             other => Some(other.to_string()),
         }
+    }
+}
+
+fn broken(function: &str, because: Ending, again: Duration) -> String {
+    let what = match because {
+        Ending::Unstarted => "no worker could be started for the last calls of",
+        Ending::Unloaded => "the library could not be loaded for the last calls of",
+        _ => "nothing but crashes came of the last calls of",
+    };
+    format!("{what} `{function}`: the next is tried in {again:?}")
+}
+
+/// A start that fails keeps its own word, tried or not.
+fn broken_by(because: Ending) -> Reason {
+    match because {
+        Ending::Unstarted => Reason::StartFailed,
+        Ending::Unloaded => Reason::LoadFailed,
+        _ => Reason::BreakerOpen,
     }
 }
 

@@ -93,9 +93,11 @@ fn error_type(reason: Reason) -> &'static str {
         | Reason::RateLimited
         | Reason::ClientGone => "http_request_error",
         Reason::QueueFull | Reason::QueueTimeout => "connection_limit_reached",
-        Reason::Draining | Reason::StartFailed | Reason::LoadFailed | Reason::UpstreamConnect => {
-            "destination_unavailable"
-        }
+        Reason::BreakerOpen
+        | Reason::Draining
+        | Reason::StartFailed
+        | Reason::LoadFailed
+        | Reason::UpstreamConnect => "destination_unavailable",
         Reason::Crash
         | Reason::Exit
         | Reason::Oom
@@ -115,10 +117,10 @@ mod tests {
 
     #[test]
     fn a_refusal_says_why_in_every_place() {
-        let error = Error::QueueFull { function: "f".into(), slots: 1, length: 2 };
+        let error = Error::QueueFull { function: "f".into(), slots: 1, length: 2, again: 7 };
         let response = response(&error, RequestId::next());
         assert_eq!(response.status(), 503);
-        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(response.headers()["retry-after"], "7");
         assert_eq!(
             response.headers()["proxy-status"],
             "cofferdam; error=connection_limit_reached; details=\"queue_full\""

@@ -16,7 +16,7 @@ use crate::executor::detached::follow;
 use crate::executor::ledger::{Ended, Record};
 use crate::executor::{Executor, Ledger};
 use crate::handler::{Answering, Body, Error, Request, Response, always_ready};
-use crate::layer::admission::{Entered, Gate};
+use crate::layer::admission::{Arrival, Entered, Way};
 use crate::sys::clock::monotonic_ns;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -31,8 +31,8 @@ pub struct Desk {
     pub route: Arc<str>,
     /// What it calls.
     pub function: Arc<Function>,
-    /// Slots and queue.
-    pub gate: Arc<Gate>,
+    /// To slots and queue.
+    pub way: Arc<Way>,
     /// Runs the calls.
     pub executor: Arc<dyn Executor>,
     /// Where it is told what became of them.
@@ -67,11 +67,13 @@ impl Service<Request> for Detach {
 impl Desk {
     fn accept(self: Arc<Self>, request: Request) -> Result<Response, Error> {
         let id = request.context.id;
+        // The route's time is the client's, who has its answer.
+        let arrival = Arrival { deadline: None, ..self.way.arrival(&request) };
         let Some(input) = request.context.input else {
             return Err(Error::Internal("a call without its input"));
         };
         let arrived_ns = monotonic_ns();
-        let entered = self.gate.begin(None)?;
+        let entered = self.way.gate().begin(arrival)?;
         let record = self.ledger.accept(id, Arc::clone(&self.route), &self.function.name);
         let answer = self.answer(id);
         let call = Call {
@@ -80,7 +82,6 @@ impl Desk {
             input: *input,
             arrived_ns,
             granted_ns: arrived_ns,
-            // The route's time is the client's, who has its answer.
             deadline_ns: None,
             hold: Arc::new(()),
         };
@@ -89,7 +90,7 @@ impl Desk {
     }
 
     async fn run(self: Arc<Self>, call: Call, entered: Entered, record: Record) {
-        match self.gate.slot(entered).await {
+        match self.way.gate().slot(entered).await {
             Ok(slot) => {
                 let call = Call { granted_ns: monotonic_ns(), hold: Arc::new(slot), ..call };
                 follow(&*self.executor, &self.function, call, record).await;

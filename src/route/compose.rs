@@ -20,7 +20,7 @@ use crate::handler::respond::Respond;
 use crate::handler::upstream::{Group, tls};
 use crate::handler::{Error, Request, Response};
 use crate::layer::access::AccessLog;
-use crate::layer::admission::{Admission, Gate};
+use crate::layer::admission::{Admission, Gate, Way};
 use crate::layer::compress::Compress;
 use crate::layer::deadline::Deadline;
 use crate::layer::detach::{Desk, Detach};
@@ -178,7 +178,8 @@ impl Parts {
                 let Isolated { gate, executor } = self.isolated(function)?;
                 let call = Call::new(route.name.as_str().into(), Arc::clone(function), executor);
                 // Slots are scarce: only what is complete and valid waits for one.
-                let admitted = Admission::new(call, gate);
+                let way = Way::new(gate, route, Arc::clone(&self.trusted));
+                let admitted = Admission::new(call, way);
                 Ok(self.finish(route, Intake::new(admitted, Arc::clone(function))))
             }
             Action::Detach(function, answer) => {
@@ -186,7 +187,7 @@ impl Parts {
                 let detach = Detach::new(Desk {
                     route: route.name.as_str().into(),
                     function: Arc::clone(function),
-                    gate,
+                    way: Way::new(gate, route, Arc::clone(&self.trusted)),
                     executor,
                     ledger: Arc::clone(&self.ledger),
                     meters: Meters::new(&self.metrics, &function.name),

@@ -105,6 +105,10 @@ metrics! {
         "Slots taken; a slot is free when its worker is reaped and its answer has ended.";
     slot_busy: CounterVec = "cofferdam_slot_busy_seconds_total" ["function"]
         "Time slots were taken, summed; grows while calls run.";
+    breaker_open: IntGaugeVec = "cofferdam_breaker_open" ["function"]
+        "1 while calls are refused because those before them crashed.";
+    breaker_opened: IntCounterVec = "cofferdam_breaker_opened_total" ["function", "cause"]
+        "Times calls began to be refused because those before them crashed, or could not be started.";
     workers: IntGaugeVec = "cofferdam_workers" ["function", "state"]
         "Worker processes by state.";
     worker_starts: IntCounterVec = "cofferdam_worker_starts_total" ["function", "kind"]
@@ -123,6 +127,10 @@ metrics! {
         "Workers of pools replaced between two calls, by why.";
     spare_lookups: IntCounterVec = "cofferdam_spare_lookups_total" ["function", "result"]
         "Calls that found a spare (hit) or had to start a worker (miss).";
+    spares_wanted: IntGaugeVec = "cofferdam_spares_wanted" ["function"]
+        "Workers that are to be started ahead now.";
+    spares_limit: IntGaugeVec = "cofferdam_spares_limit" ["function"]
+        "Workers that may be started ahead.";
     worker_max_resident: GaugeVec = "cofferdam_worker_max_resident_bytes" ["function"]
         "Largest resident set of any worker so far.";
     sandbox_info: IntGaugeVec = "cofferdam_sandbox_info" ["function", "level"]

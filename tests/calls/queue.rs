@@ -57,6 +57,35 @@ fn who_came_last_is_next_in_lifo() {
 }
 
 #[test]
+fn whose_time_ends_first_is_next_by_deadline() {
+    let gates = Gates::open();
+    let keys = gates.keys("max_concurrency = 1\nqueue = { order = \"deadline\" }");
+    let route = |name: &str, timeout: &str| {
+        format!(
+            "[[routes]]\nname = \"{name}\"\npath = \"/{name}\"\ncall = \"f\"\ntimeout = {timeout}\n\n"
+        )
+    };
+    let routes =
+        [("never", "\"off\""), ("late", "\"60s\""), ("soon", "\"20s\""), ("now", "\"10s\"")];
+    let mut functions = vec![function("f", "gate", &keys, "")];
+    functions.extend(routes.map(|(name, timeout)| route(name, timeout)));
+    let cofferdam = start(&functions);
+    let mut asked = vec![ask(&cofferdam, "/f?mark=0")];
+    let mut inside = gates.next();
+    for (mark, (name, _)) in (1..).zip(routes) {
+        asked.push(ask(&cofferdam, &format!("/{name}?mark={mark}")));
+        eventually!(of(&cofferdam, "queue_depth", "f", &[]), |depth| *depth == f64::from(mark));
+    }
+    for mark in [4, 3, 2, 1] {
+        inside.release();
+        inside = gates.next();
+        assert_eq!(inside.mark, mark);
+    }
+    inside.release();
+    asked.into_iter().for_each(|call| assert_eq!(call.join().unwrap().status, 200));
+}
+
+#[test]
 fn a_full_queue_refuses_at_once() {
     let gates = Gates::open();
     let cofferdam = one_slot(&gates, "{ length = 1 }");

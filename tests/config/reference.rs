@@ -137,10 +137,11 @@ fn table<'t>(file: &'t mut toml::Value, section: &str) -> &'t mut toml::Table {
 }
 
 /// Sections that mean something by being written.
-const SWITCHES: [&str; 9] = [
+const SWITCHES: [&str; 10] = [
     "admin",
     "functions.NAME.failure",
     "functions.NAME.pool",
+    "functions.NAME.spares",
     "routes.files",
     "routes.rate_limit",
     "routes.redirect",

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cofferdam::config::function::{
-    Bounds, Entry, Failing, Input, OnDisconnect, Order, ResponseBody, Source, Target,
+    Bounds, Entry, Failing, FairBy, Input, OnDisconnect, Order, ResponseBody, Source, Target,
 };
 use cofferdam::config::upstream::{Balance, Protocol};
-use cofferdam::config::{Action, Address, Function, HostMatch, Origin, PathMatch, Segment};
+use cofferdam::config::{
+    Action, Address, Function, HostMatch, Origin, PathMatch, Priority, Segment,
+};
 use cofferdam::ffi::callee::{Given, Message};
 use cofferdam::ffi::signature::{Return, Slot};
 use cofferdam::ffi::success::Success;
@@ -339,4 +341,49 @@ handler = "./h.so:h"
     let Entry::Function(bound) = &function(&config, "f").entry else { panic!() };
     assert_eq!((bound.response.status.as_u16(), &bound.response.body), (204, &ResponseBody::Empty));
     assert!(matches!(&function(&config, "h").entry, Entry::Handler { symbol } if symbol == "h"));
+}
+
+#[test]
+fn a_queue_a_breaker_and_spares_say_what_they_are() {
+    let config = parse(
+        r#"
+listen = ":1"
+[defaults]
+max_concurrency = 40
+queue = { order = "deadline", fair_by = "client" }
+breaker = { crashes = 7, for = "1m" }
+[functions.a]
+library = "liba.so"
+handler = "a"
+spares = "auto"
+[functions.b]
+library = "libb.so"
+handler = "b"
+queue = { fair_by = { header = "X-Tenant" } }
+spares = { max = 9 }
+breaker = "off"
+[functions.c]
+library = "libc.so"
+handler = "c"
+queue = { fair_by = "off" }
+spares = { min = "off" }
+breaker = {}
+[[routes]]
+path = "/a"
+call = "a"
+priority = "low"
+"#,
+    )
+    .unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|name| function(&config, name));
+    assert_eq!((a.queue.order, a.queue.fair_by.clone()), (Order::Deadline, Some(FairBy::Client)));
+    assert_eq!(b.queue.fair_by, Some(FairBy::Header(http::HeaderName::from_static("x-tenant"))));
+    assert_eq!((b.queue.order, &c.queue.fair_by), (Order::Deadline, &None));
+    let spares = [a, b, c].map(|function| (function.spares, function.most_spares));
+    assert_eq!(spares, [(1, 40), (1, 9), (0, 40)]);
+    let breaker = a.breaker.unwrap();
+    assert_eq!((breaker.crashes, breaker.starts), (7, 5));
+    assert_eq!((breaker.within.as_secs(), breaker.lasts.as_secs()), (10, 60));
+    assert_eq!((b.breaker, c.breaker.unwrap().crashes), (None, 50));
+    assert_eq!(config.routes[0].filters.priority, Priority::Low);
 }

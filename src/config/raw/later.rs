@@ -37,10 +37,4 @@ pub(crate) const LATER: &[Later] = &[
 pub(crate) const WORDS_LATER: &[Later] = &[
     later("mode", "green", "the mode `green`", "write mode = \"process\""),
     later("mode", "queue", "the mode `queue`", "write mode = \"detached\""),
-    later(
-        "order",
-        "deadline",
-        "the order `deadline`",
-        "write order = \"fifo\" or order = \"lifo\"",
-    ),
 ];

@@ -7,7 +7,7 @@ use super::{edits, number, parsed, path, require, template, value, value_or, wor
 use crate::config::raw::{self, Field};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
-use crate::config::{Action, Filters, PathMatch, RateLimit, Rewrite};
+use crate::config::{Action, Filters, PathMatch, Priority, RateLimit, Rewrite};
 
 /// The largest rate and the largest burst.
 const MOST: i64 = 1_000_000;
@@ -30,7 +30,22 @@ pub(super) fn filters(
         response: edits::response(raw.response_headers.as_ref(), source)?,
         compress: value_or(raw.compress.as_ref(), false),
         rate_limit,
+        priority: priority(raw, action, source),
     })
+}
+
+/// `priority`: of calls, since only they have a queue with levels.
+fn priority(raw: &raw::Route, action: &Action, source: &mut Source<'_>) -> Priority {
+    let words = [("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)];
+    let priority = word(raw.priority.as_ref(), "priority", &words, Priority::Normal, source);
+    if let (Some(field), true) = (
+        &raw.priority,
+        priority != Priority::Normal && !matches!(action, Action::Call(_) | Action::Detach(..)),
+    ) {
+        let problem = Problem::at(&field.span, "`priority` is for the queue of a function");
+        source.wrong(problem.help("remove it: only `call` and `handler` have one"));
+    }
+    priority
 }
 
 /// What an answer would never look at is not written.

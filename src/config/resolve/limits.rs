@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sandbox::Sandboxes;
-use super::{mode, number, value, value_or, word};
+use super::{form, mode, number, parsed, require, value, value_or, word};
 use crate::config::Sandbox;
-use crate::config::function::{Entry, Function, Mode, OnDisconnect, Order, Queue, Spawn};
+use crate::config::function::{
+    Breaker, Entry, FairBy, Function, Mode, OnDisconnect, Order, Queue, Spawn,
+};
 use crate::config::raw::{self, Field, Off};
 use crate::config::report::Problem;
 use crate::config::sandbox::Level;
-use crate::config::source::Source;
+use crate::config::source::{Complaint, Source};
 use crate::ffi::traits::Traits;
 
 /// How a function's calls run.
 pub(super) struct Limits {
     max_concurrency: usize,
     queue: Queue,
-    spares: usize,
+    breaker: Option<Breaker>,
+    spares: (usize, usize),
     timeout: Option<Duration>,
     kill_grace: Duration,
     on_disconnect: OnDisconnect,
@@ -43,7 +46,9 @@ impl Limits {
             traits: self.traits,
             max_concurrency: self.max_concurrency,
             queue: self.queue,
-            spares: self.spares,
+            breaker: self.breaker,
+            spares: self.spares.0,
+            most_spares: self.spares.1,
             timeout: self.timeout,
             kill_grace: self.kill_grace,
             on_disconnect: self.on_disconnect,
@@ -66,6 +71,7 @@ pub(super) fn limits(
         own.as_ref().or(other.as_ref())
     }
     let max = either(&raw.max_concurrency, &defaults.max_concurrency);
+    let max_concurrency = number(max, "max_concurrency", 1..=10_000, 32, source);
     let second = Off::On(Duration::from_secs(1));
     let half_minute = Off::On(Duration::from_secs(30));
     let leave = [("kill", OnDisconnect::Kill), ("finish", OnDisconnect::Finish)];
@@ -81,9 +87,10 @@ pub(super) fn limits(
         mode,
         spawn,
         traits: mode::traits(raw, defaults, source),
-        max_concurrency: number(max, "max_concurrency", 1..=10_000, 32, source),
+        max_concurrency,
         queue: queue(value(raw.queue.as_ref()), value(defaults.queue.as_ref()), patience, source),
-        spares: count_or_off(either(&raw.spares, &defaults.spares), "spares", 1_000, 2, source),
+        breaker: breaker(raw.breaker.as_ref().or(defaults.breaker.as_ref()), source),
+        spares: spares(either(&raw.spares, &defaults.spares), max_concurrency, source),
         timeout: value_or(either(&raw.timeout, &defaults.timeout), half_minute).on(),
         kill_grace: value_or(either(&raw.kill_grace, &defaults.kill_grace), second)
             .on()
@@ -109,7 +116,7 @@ fn queue(
 ) -> Queue {
     let empty = raw::Queue::default();
     let (raw, defaults) = (raw.unwrap_or(&empty), defaults.unwrap_or(&empty));
-    let orders = [("fifo", Order::Fifo), ("lifo", Order::Lifo)];
+    let orders = [("fifo", Order::Fifo), ("lifo", Order::Lifo), ("deadline", Order::Deadline)];
     let timeout = raw.timeout.as_ref().or(defaults.timeout.as_ref());
     let length = raw.length.as_ref().or(defaults.length.as_ref());
     let order = raw.order.as_ref().or(defaults.order.as_ref());
@@ -117,6 +124,68 @@ fn queue(
         length: count_or_off(length, "length", 100_000, 100, source),
         timeout: value_or(timeout, patience).on(),
         order: word(order, "order", &orders, Order::Fifo, source),
+        fair_by: fair_by(raw.fair_by.as_ref().or(defaults.fair_by.as_ref()), source),
+    }
+}
+
+fn fair_by(field: Option<&Field<Off<raw::FairBy>>>, source: &mut Source<'_>) -> Option<FairBy> {
+    let field = field?;
+    match field.value.as_ref()? {
+        Off::Off => None,
+        Off::On(raw::FairBy::Word(text)) if text == "client" => Some(FairBy::Client),
+        Off::On(raw::FairBy::Word(text)) => {
+            let mend = "write \"client\", or { header = \"x-tenant\" }";
+            let complaint = Complaint::new(format!("`{text}` is nothing to be fair by"), mend);
+            source.complain(&field.span, text, complaint);
+            None
+        }
+        Off::On(raw::FairBy::Table(table)) => {
+            let mend = "write header = \"x-tenant\"";
+            let section = (&field.span, table.meant.as_slice());
+            require(table.header.as_ref(), "header", section, mend, source);
+            parsed(table.header.as_ref(), source, form::header).map(FairBy::Header)
+        }
+    }
+}
+
+/// In force unless it is "off".
+fn breaker(field: Option<&Field<Off<raw::Breaker>>>, source: &mut Source<'_>) -> Option<Breaker> {
+    let empty = Off::On(raw::Breaker::default());
+    let Off::On(raw) = value(field).unwrap_or(&empty) else { return None };
+    Some(Breaker {
+        crashes: number(raw.crashes.as_ref(), "crashes", 1..=10_000, 50, source),
+        starts: number(raw.starts.as_ref(), "starts", 1..=10_000, 5, source),
+        within: value_or(raw.within.as_ref(), Duration::from_secs(10)),
+        lasts: value_or(raw.lasts.as_ref(), Duration::from_secs(2)),
+    })
+}
+
+/// The least and the most of them.
+fn spares(
+    field: Option<&Field<Off<raw::Spares>>>,
+    max_concurrency: usize,
+    source: &mut Source<'_>,
+) -> (usize, usize) {
+    const MOST: i64 = 1_000;
+    let Some(Field { value: Some(written), span }) = field else { return (2, 2) };
+    match written {
+        Off::Off => (0, 0),
+        Off::On(raw::Spares::Auto) => (1, max_concurrency),
+        Off::On(raw::Spares::Number(count)) => {
+            let field = Field { value: Some(Off::On(*count)), span: span.clone() };
+            let count = count_or_off(Some(&field), "spares", MOST, 2, source);
+            (count, count)
+        }
+        Off::On(raw::Spares::Range(range)) => {
+            let min = count_or_off(range.min.as_ref(), "min", MOST, 1, source);
+            let max = number(range.max.as_ref(), "max", 1..=MOST, max_concurrency.max(min), source);
+            if max < min {
+                let problem = Problem::at(span, "`min` is more than `max`");
+                source
+                    .wrong(problem.help(format!("write spares = {{ min = {max}, max = {min} }}")));
+            }
+            (min, max)
+        }
     }
 }
 

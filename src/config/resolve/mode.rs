@@ -104,10 +104,18 @@ fn recycle(
 /// What a function says itself must mean something in its mode; `[defaults]` are for many.
 fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>) {
     let nothing = "nothing can be taken from the proxy itself";
+    let is_range = matches!(
+        value(raw.spares.as_ref()),
+        Some(Off::On(raw::Spares::Auto | raw::Spares::Range(_)))
+    );
     let in_the_proxy = "its calls run in the proxy, which cannot end them";
     let wrong: &[(&str, Option<&Span>, &str)] = match mode {
         Mode::Process => &[("pool", span(&raw.pool), "each of its processes has one call")],
-        Mode::Pool(_) => &[],
+        Mode::Pool(_) => &[(
+            "spares",
+            span(&raw.spares).filter(|_| is_range),
+            "its workers come and go with the calls, so a plain number is all that it needs",
+        )],
         Mode::Thread => &[
             ("pool", span(&raw.pool), "it has no processes"),
             ("spawn", span(&raw.spawn), "it has no processes"),
