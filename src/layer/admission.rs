@@ -78,6 +78,7 @@ struct Meters {
     depth: IntGauge,
     oldest_age: Gauge,
     in_use: IntGauge,
+    stuck: IntGauge,
     busy: Counter,
     wait_granted: Histogram,
     wait_timeout: Histogram,
@@ -101,6 +102,7 @@ impl Gate {
             depth: metrics.queue_depth.with_label_values(name),
             oldest_age: metrics.queue_oldest_age.with_label_values(name),
             in_use: metrics.slots_in_use.with_label_values(name),
+            stuck: metrics.workers.with_label_values(&[name[0], "stuck"]),
             busy: metrics.slot_busy.with_label_values(name),
             wait_granted: wait("granted"),
             wait_timeout: wait("timeout"),
@@ -209,10 +211,10 @@ impl Gate {
         next.map(|(_, waiting)| waiting)
     }
 
-    /// Whether no slot is taken.
+    /// Whether no slot is taken, but for those of workers that nothing can end.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.lock().in_use == 0
+        self.lock().in_use as i64 <= self.meters.stuck.get()
     }
 
     /// Brings what grows with time up to now: before each scrape.
