@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ground::{Stage, fault, fine, in_each_mode, refused};
+use super::ground::{ONE_SHOT, Stage, fault, fine, in_each_mode, in_each_of, refused, with_spares};
 use crate::calls::ground::problem;
 use crate::support::http2::Http2;
 use crate::support::quiet;
@@ -22,11 +22,12 @@ const SIGNALS: [(&str, &str); 10] = [
 ];
 
 /// A symbol, and the exit status that is no answer.
-const EXITS: [(&str, &str); 4] = [
+const EXITS: [(&str, &str); 5] = [
     ("exits_0", "exit status 0"),
     ("exits_3", "exit status 3"),
     ("leaves_0", "exit status 0"),
     ("ends_its_thread", "exit status 0"),
+    ("becomes_a_daemon", "exit status 0"),
 ];
 
 fn functions(table: &[(&str, &str)], keys: &str) -> Vec<String> {
@@ -48,13 +49,15 @@ fn each_signal_is_a_crash_by_its_name() {
 #[test]
 fn a_death_is_answered_within_50_ms() {
     let _alone = quiet::alone();
+    let sample = [SIGNALS[0], SIGNALS[4], SIGNALS[5]];
     in_each_mode(
-        |keys| functions(&SIGNALS, &format!("{keys}\nspares = 1")),
+        |keys| functions(&sample, &with_spares(keys, 1)),
         |stage| {
-            let spares = || stage.cofferdam.metric("cofferdam_workers", &[("state", "spare")]);
-            for (name, _) in SIGNALS {
+            let there = |state| stage.cofferdam.metric("cofferdam_workers", &[("state", state)]);
+            let spares = || there("spare") + there("idle");
+            for (name, _) in sample {
                 let once = || {
-                    eventually!(spares(), |count| *count == SIGNALS.len() as f64);
+                    eventually!(spares(), |count| *count == sample.len() as f64);
                     let answer = stage.cofferdam.get(&format!("/{name}"));
                     problem(&answer, 502, "crash");
                     answer.elapsed
@@ -84,6 +87,27 @@ fn a_thread_of_the_library_may_end() {
     in_each_mode(
         |keys| vec![fault("deaths", "ends_another_thread", keys)],
         |stage| drop(stage.call("ends_another_thread", fine("7"))),
+    );
+}
+
+#[test]
+fn a_process_that_is_another_program_answers_nothing() {
+    in_each_mode(
+        |keys| vec![fault("deaths", "becomes_another_program", keys)],
+        |stage| drop(stage.call("becomes_another_program", refused("protocol", ""))),
+    );
+}
+
+#[test]
+fn a_function_that_returns_twice_answers_once() {
+    in_each_of(
+        &ONE_SHOT,
+        |keys| vec![fault("deaths", "returns_twice", keys)],
+        |stage| {
+            for _ in 0..5 {
+                assert_eq!(stage.call("returns_twice", fine("7")).text(), "7\n");
+            }
+        },
     );
 }
 

@@ -10,7 +10,20 @@ use crate::support::metrics::Scrape;
 use crate::support::{Cofferdam, http};
 
 /// The isolated modes: a name, and the keys of a function that make it run so.
-pub const MODES: [(&str, &str); 1] = [("process", "")];
+pub const MODES: [(&str, &str); 4] = [
+    ("process", ""),
+    ("fork", "spawn = \"fork\""),
+    ("pool", "mode = \"pool\"\nspares = 1"),
+    ("forked pool", "mode = \"pool\"\nspawn = \"fork\"\nspares = 1"),
+];
+
+/// Those in which a process serves one call: what a call leaves in it, or in its process group, goes with the call.
+pub const ONE_SHOT: [(&str, &str); 2] = [MODES[0], MODES[1]];
+
+/// The keys of a mode, with so many spares.
+pub fn with_spares(keys: &str, count: usize) -> String {
+    format!("{}\nspares = {count}", keys.replace("\nspares = 1", ""))
+}
 
 /// Beside a fault, in a debug build, on a machine that runs other tests.
 const NEIGHBOUR_P99: Duration = Duration::from_millis(500);
@@ -65,7 +78,17 @@ pub fn fault(fixture: &str, name: &str, keys: &str) -> String {
 /// Does `body` in each mode; `functions` gets the keys that make it so.
 #[track_caller]
 pub fn in_each_mode(functions: impl Fn(&str) -> Vec<String>, body: impl Fn(&Stage)) {
-    for (mode, keys) in MODES {
+    in_each_of(&MODES, functions, body);
+}
+
+/// As [`in_each_mode`], in some of them.
+#[track_caller]
+pub fn in_each_of(
+    modes: &[(&'static str, &str)],
+    functions: impl Fn(&str) -> Vec<String>,
+    body: impl Fn(&Stage),
+) {
+    for &(mode, keys) in modes {
         let stage = Stage::new(mode, "", &functions(keys));
         body(&stage);
         stage.ends_well();
@@ -77,8 +100,14 @@ impl Stage {
     #[track_caller]
     pub fn new(mode: &'static str, sections: &str, functions: &[String]) -> Self {
         let cofferdam = start_with(sections, functions);
-        let starting = || cofferdam.metric("cofferdam_workers", &[("state", "starting")]);
-        eventually!(starting(), |count| *count == 0.0);
+        let text = functions.concat();
+        let wanted = |key: &str| text.lines().filter(|line| *line == key).count() as f64;
+        let there = |state| cofferdam.metric("cofferdam_workers", &[("state", state)]);
+        eventually!((there("starting"), there("template")), |now| {
+            *now == (0.0, wanted("spawn = \"fork\""))
+        });
+        let pooled = if text.contains("spares = 1") { wanted("mode = \"pool\"") } else { 0.0 };
+        eventually!(there("idle"), |count| *count >= pooled);
         let calm = Calm::of(&cofferdam);
         Self { cofferdam, mode, calm }
     }
@@ -110,6 +139,8 @@ impl Stage {
         let main = move || http::get(addr, &path);
         let (answer, neighbours) =
             meanwhile(Duration::from_millis(1), main, || http::get(addr, "/pong"));
+        let after = http::get(self.cofferdam.addr(), "/pong");
+        let neighbours = [neighbours, vec![after]].concat();
         assert!(neighbours.iter().all(|answer| answer.text() == "pong\n"));
         (answer, Times::of(neighbours.iter().map(|answer| answer.elapsed)))
     }

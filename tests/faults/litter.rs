@@ -1,12 +1,13 @@
 //! What a call leaves behind is gone with it, and what it takes too much of is its own.
 
-use super::ground::{Stage, fault, fine, in_each_mode};
+use super::ground::{ONE_SHOT, Stage, fault, fine, in_each_mode, in_each_of};
 use crate::support::process::Process;
 
 #[test]
 fn children_and_commands_go_with_the_call_and_do_not_delay_it() {
     let names = ["child", "command"];
-    in_each_mode(
+    in_each_of(
+        &ONE_SHOT,
         |keys| names.map(|name| fault("litter", name, keys)).to_vec(),
         |stage| {
             for name in names {

@@ -14,14 +14,15 @@ fn rows() -> Vec<Vec<&'static str>> {
     rows.map(cells).collect()
 }
 
-/// `FILE::TEST` of a cell, in backticks.
+/// `FILE::TEST` of a cell, in backticks; the file is one of `tests`, or begins with `src`.
 fn named(cell: &str) -> impl Iterator<Item = (&str, &str)> {
     let words = cell.split('`').skip(1).step_by(2);
     words.filter_map(|word| word.rsplit_once("::"))
 }
 
 fn is_test(file: &str, name: &str) -> bool {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = if file.starts_with("src/") { root.to_owned() } else { root.join("tests") };
     let text = std::fs::read_to_string(root.join(file).with_extension("rs")).unwrap_or_default();
     text.split("#[test]").skip(1).any(|rest| {
         let line = rest.lines().find(|line| line.trim_start().starts_with("fn "));

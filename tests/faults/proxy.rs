@@ -104,3 +104,16 @@ fn a_worker_program_that_is_gone_from_the_disk_still_starts() {
         assert_eq!(cofferdam.get("/ends_another_thread").text(), "7\n");
     }
 }
+
+#[test]
+fn a_full_disk_costs_lines_of_the_log_and_no_request() {
+    let file = "[log.access]\nformat = \"text\"\nfile = \"/dev/full\"\n\
+                [[routes]]\npath = \"/pong\"\nrespond = { body = \"pong\\n\" }\n";
+    let cofferdam = Cofferdam::start(file);
+    let mut client = Connection::open(cofferdam.addr()).unwrap();
+    for _ in 0..500 {
+        assert_eq!(client.request("GET", "/pong", &[], b"").unwrap().text(), "pong\n");
+    }
+    eventually!(cofferdam.metric("cofferdam_log_lines_dropped_total", &[]), |lost| *lost > 0.0);
+    assert!(cofferdam.stop().success());
+}

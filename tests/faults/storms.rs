@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::ground::{MODES, Stage, fault};
+use super::ground::{MODES, Stage, fault, with_spares};
 use crate::calls::ground::{calls, function, of, problem};
 use crate::support::load::{Times, at_once, meanwhile};
 use crate::support::{http, quiet};
@@ -16,7 +16,8 @@ const SLEEP: &str = "prototype = \"int sleep_ms(int ms)\"\narguments = { ms = 20
 fn ten_times_more_calls_than_slots_are_refused_at_once_or_served() {
     let _alone = quiet::alone();
     for (mode, keys) in MODES {
-        let functions = [function("f", "times", &format!("{SLEEP}{keys}"), "")];
+        let spares = if keys.contains("pool") { with_spares(keys, 2) } else { keys.to_owned() };
+        let functions = [function("f", "times", &format!("{SLEEP}{spares}"), "")];
         let stage = Stage::new(mode, "", &functions);
         let addr = stage.cofferdam.addr();
         let over = Instant::now() + Duration::from_secs(3);
@@ -62,7 +63,7 @@ fn a_library_that_always_crashes_harms_nobody_else() {
     let _alone = quiet::alone();
     for (mode, keys) in MODES {
         let functions = [
-            fault("deaths", "segv", &format!("{keys}\nspares = 2")),
+            fault("deaths", "segv", &with_spares(keys, 2)),
             fault("deaths", "ends_another_thread", keys),
         ];
         let stage = Stage::new(mode, "", &functions);
