@@ -30,7 +30,9 @@ const ROUTES: [(&str, &str); 8] = [
 ];
 
 fn functions(keys: &str) -> Vec<String> {
-    let keys = with_spares(keys, 1);
+    // Those that a pool does not need go soon enough to be missed.
+    let idle = if keys.contains("pool") { "\npool = { idle_timeout = \"500ms\" }" } else { "" };
+    let keys = with_spares(keys, 1) + idle;
     let limits = format!("timeout = \"5s\"\nkill_grace = \"50ms\"\n{keys}");
     let declared =
         |fixture: &str, name: &str, more: &str| fault(fixture, name, &format!("{more}\n{limits}"));
