@@ -1,16 +1,21 @@
 //! What must hold of any bytes: each function panics where it does not. The fuzz targets and, over the seeds in
 //! `tests/fixtures/corpus`, the tests run the same.
 
+use std::io::Write;
 use std::net::Ipv6Addr;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use cofferdam::app::elf::{Elf, compare, dwarf};
+use cofferdam::child::control::{Control, ControlError};
 use cofferdam::config::Environment;
 use cofferdam::server::gate::chunks::Chunks;
 use cofferdam::server::gate::head::Limits;
 use cofferdam::server::gate::{Gate, Seen};
 use cofferdam::server::hygiene::{host, path};
 use cofferdam::server::proxy_protocol::{MOST, read};
+use cofferdam::wire::FromWorker;
+use cofferdam::wire::codec::{HEADER, decode_from_worker, encode_from_worker, frame_len};
 
 const LIMITS: Limits = Limits { size: 4096, count: 50 };
 
@@ -228,4 +233,55 @@ pub fn proxy_protocol(bytes: &[u8]) {
         Ok(None) => assert!(bytes.len() < MOST),
         Err(_) => assert!(read(&[bytes, b"\r\n"].concat()).is_err()),
     }
+}
+
+/// As a small function's answers are capped.
+const FRAME: usize = 4096;
+
+/// What a worker sends, one frame after another: each is refused, or is written as the same bytes again; what is heard does not
+/// depend on how it comes; nothing is heard after what was refused.
+pub fn from_worker(data: &[u8]) {
+    let whole = frames(data);
+    for size in [1, 5, 64, data.len()] {
+        assert_eq!(heard(data, size), whole, "in pieces of {size}");
+    }
+}
+
+/// The frames at the front, and whether what follows is refused.
+fn frames(mut rest: &[u8]) -> (Vec<FromWorker>, bool) {
+    let mut frames = Vec::new();
+    while let Some((header, behind)) = rest.split_first_chunk::<HEADER>() {
+        let Ok(length) = frame_len(*header, FRAME) else { return (frames, true) };
+        assert!(length <= FRAME);
+        let Some((payload, behind)) = behind.split_at_checked(length) else { break };
+        let Ok(frame) = decode_from_worker(payload) else { return (frames, true) };
+        let mut again = Vec::new();
+        encode_from_worker(&frame, &mut again);
+        assert_eq!(again, rest[..HEADER + length]);
+        frames.push(frame);
+        rest = behind;
+    }
+    (frames, false)
+}
+
+/// What the proxy's end of the socket makes of it.
+fn heard(data: &[u8], size: usize) -> (Vec<FromWorker>, bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let _entered = runtime.enter();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut control = Control::new(ours, FRAME).unwrap();
+    let mut frames = Vec::new();
+    for piece in data.chunks(size.max(1)) {
+        theirs.write_all(piece).unwrap();
+        loop {
+            match control.next_now() {
+                Ok(frame) => frames.push(frame),
+                // Nothing more for now.
+                Err(ControlError::Closed) => break,
+                Err(_) => return (frames, true),
+            }
+        }
+    }
+    (frames, false)
 }

@@ -21,3 +21,4 @@ pub mod signals;
 pub mod sockets;
 pub mod stdio;
 pub mod syscalls;
+pub mod threads;

@@ -11,6 +11,7 @@ pub mod meter;
 mod printing;
 pub mod resident;
 
+pub use crate::sys::threads::end as end_thread;
 use crate::sys::{identity, stdio};
 use crate::wire::codec::{decode_to_worker, hello_version};
 use crate::wire::{CallFrame, FromWorker, Hello, Life, Phase, ToWorker, VERSION};

@@ -54,7 +54,8 @@ impl Random {
     }
 }
 
-fn from_worker() -> Vec<FromWorker> {
+/// One of each kind.
+pub fn from_worker() -> Vec<FromWorker> {
     let pair = (b"content-type".to_vec(), b"text/plain".to_vec());
     let outputs =
         vec![Value::Bytes(vec![7; 40]), Value::Float(0.5), Value::Void, Value::Bool(true)];

@@ -11,6 +11,7 @@ mod codec;
 mod commands;
 mod config;
 mod demo;
+mod faults;
 mod house;
 mod hygiene;
 mod limits;

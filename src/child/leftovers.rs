@@ -21,6 +21,8 @@ use crate::wire::MARK_DIGITS;
 pub use crate::wire::MARK;
 /// Between two looks at what does not end at once.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Between two looks of process 1: all orphans of its namespace come to it, and nobody else reaps them.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// The sweeping thread, and what it must leave alone.
 #[derive(Clone, Debug)]
@@ -171,13 +173,18 @@ impl Drop for Mark {
 /// What was told since; `None` when nobody is left to tell.
 fn next(told: &Receiver<Gone>, is_busy: bool) -> Option<Vec<Gone>> {
     let first = match is_busy {
-        true => match told.recv_timeout(PAUSE) {
-            Err(RecvTimeoutError::Disconnected) => return None,
-            told => told.ok(),
-        },
+        true => within(told, PAUSE)?,
+        false if std::process::id() == 1 => within(told, ROUND)?,
         false => Some(told.recv().ok()?),
     };
     Some(first.into_iter().chain(told.try_iter()).collect())
+}
+
+fn within(told: &Receiver<Gone>, bound: Duration) -> Option<Option<Gone>> {
+    match told.recv_timeout(bound) {
+        Err(RecvTimeoutError::Disconnected) => None,
+        told => Some(told.ok()),
+    }
 }
 
 impl Shared {

@@ -6,6 +6,7 @@ mod tally;
 pub mod verdict;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +27,9 @@ use crate::wire::{CallFrame, FromWorker, Life, Spent};
 use client::Client;
 use limit::Limit;
 use tally::Tally;
+
+/// A worker that SIGKILL has not ended by then is in a wait that nothing ends (state D).
+const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs `call` with `partner`: `reply` gets the outcome as soon as it is known. The future ends when the partner is gone,
 /// or, where it lives for `Many` calls, when it rests after a whole answer: then it comes back.
@@ -143,6 +147,11 @@ impl<P: Partner> Run<P> {
                 self.tally.watch(&self.spec.sampler, &self.spec.meters);
                 None
             }
+            State::Killed => {
+                self.grace_over = None;
+                self.counted = Counted::new(&self.spec.meters.workers_stuck);
+                None
+            }
             _ => {
                 self.grace_over = None;
                 Some(Event::GraceOver)
@@ -194,6 +203,9 @@ impl<P: Partner> Run<P> {
             FromWorker::Returned { id: of, returned, spent } if of == id => {
                 let accounting = self.tally.settle(spent);
                 self.answer(Answer::Returned { returned, accounting })
+            }
+            FromWorker::Head { status, ref headers, .. } if !verdict::is_head(status, headers) => {
+                self.confused("a head that HTTP does not have")
             }
             FromWorker::Head { id: of, status, headers } if of == id => {
                 let (sender, body) = answer_body();
@@ -286,6 +298,7 @@ impl<P: Partner> Run<P> {
                 if self.partner.kill() {
                     self.is_killed = true;
                     self.spec.meters.count_kill(cause);
+                    self.grace_over = Some(Instant::now() + STUCK_AFTER);
                 }
             }
             Action::Reap => self.reap(),

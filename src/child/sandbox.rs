@@ -207,7 +207,8 @@ fn tell(function: &Function, metrics: &Metrics, lacking: &[(Feature, String)]) {
 fn limits(limits: &Limits) -> Vec<(Resource, u64)> {
     let seconds = limits.cpu.map(|cpu| cpu.as_secs().saturating_add(1));
     let rows = [
-        (Resource::Core, Some(limits.core)),
+        // At 0 the kernel still starts what `core_pattern` pipes to; at 1 neither that nor a file (core(5), `do_coredump`).
+        (Resource::Core, Some(limits.core.max(1))),
         (Resource::Cpu, seconds),
         (Resource::FileSize, limits.file_size),
         (Resource::OpenFiles, limits.open_files),

@@ -62,9 +62,9 @@ fn an_exit_is_no_answer_whatever_its_status() {
 }
 
 #[test]
-fn a_thread_that_ends_instead_of_returning_is_a_crash() {
+fn a_thread_that_ends_instead_of_returning_is_an_exit() {
     let cofferdam = start(&[function("f", "thread_exit", "", "")]);
-    fails(&cofferdam, 502, "crash");
+    fails(&cofferdam, 502, "exit");
 }
 
 #[test]

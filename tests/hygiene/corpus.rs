@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use cofferdam::wire::codec::encode_from_worker;
+
 use crate::support::clib::library;
 
 #[path = "../../fuzz/checks.rs"]
@@ -49,10 +51,13 @@ fn tamper(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
 }
 
 fn hold(name: &str, check: fn(&[u8])) {
-    let seeds = seeds(name);
+    hold_all(name, &seeds(name), check);
+}
+
+fn hold_all(name: &str, seeds: &[Vec<u8>], check: fn(&[u8])) {
     assert!(seeds.len() >= 5, "{name}: {} seeds", seeds.len());
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    for seed in &seeds {
+    for seed in seeds {
         check(seed);
         for _ in 0..MUTANTS {
             let mut bytes = seed.clone();
@@ -137,4 +142,21 @@ fn a_library_that_was_tampered_with_never_panics() {
         }
         checks::elf(&bytes);
     }
+}
+
+/// One frame, and several one after the other, as a worker sends them and as it should not.
+#[test]
+fn what_a_worker_says_is_bounded_and_whole() {
+    let frames: Vec<Vec<u8>> = crate::codec::from_worker()
+        .iter()
+        .map(|frame| {
+            let mut bytes = Vec::new();
+            encode_from_worker(frame, &mut bytes);
+            bytes
+        })
+        .collect();
+    let turned = |by: usize| [&frames[by..], &frames[..by]].concat().concat();
+    let sequences = (0..frames.len()).map(turned);
+    let seeds: Vec<_> = frames.iter().cloned().chain(sequences).collect();
+    hold_all("from_worker", &seeds, checks::from_worker);
 }

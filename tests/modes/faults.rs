@@ -19,7 +19,7 @@ const FAULTS: [(&str, u16, &str); 12] = [
     ("abort", 502, "crash"),
     ("exit0", 502, "exit"),
     ("exit3", 502, "exit"),
-    ("thread_exit", 502, "crash"),
+    ("thread_exit", 502, "exit"),
     ("loop", 504, "timeout"),
     ("stop", 504, "timeout"),
     ("ignore_term", 504, "timeout"),

@@ -1,5 +1,6 @@
 //! What the end of a call is called: in its outcome, in the counters, in the log.
 
+use http::{HeaderName, HeaderValue};
 use prometheus::IntCounter;
 use tracing::{debug, info, warn};
 
@@ -58,6 +59,14 @@ pub(super) fn of_control(problem: ControlError) -> Failure {
         ControlError::Codec(CodecError::TooLong { cap, .. }) => Failure::ReplyTooLarge(cap),
         other => Failure::Protocol(other.to_string()),
     }
+}
+
+/// Whether HTTP has such a head, and a handler may give it: it is final.
+pub(super) fn is_head(status: u16, headers: &[(Vec<u8>, Vec<u8>)]) -> bool {
+    let is_header = |(name, value): &(Vec<u8>, Vec<u8>)| {
+        HeaderName::from_bytes(name).is_ok() && HeaderValue::from_bytes(value).is_ok()
+    };
+    (200..600).contains(&status) && headers.iter().all(is_header)
 }
 
 /// Under an allow list SIGSYS is the kernel's word for a system call that is not on it.

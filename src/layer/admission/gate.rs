@@ -308,10 +308,10 @@ impl Gate {
         }
     }
 
-    /// Whether no slot is taken.
+    /// Whether no slot is taken, but for those of workers that nothing can end.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.lock().in_use == 0
+        self.lock().in_use as i64 <= self.meters.stuck.get()
     }
 
     /// Brings what grows with time up to now: before each scrape.
