@@ -127,7 +127,9 @@ fn a_fork_bomb_without_control_groups_is_gone_with_its_call() {
     let answer = beside_a_neighbour(&cofferdam, |addr| http::get(addr, "/fork_bomb"));
     assert_eq!((answer.status, answer.text().trim()), (200, "2000"));
     calm.returns(&cofferdam);
-    eventually!(of(&cofferdam, "worker_leftovers_total", "fork_bomb", &[]), |n| *n == 2000.0);
+    // Those that had not left the process group yet went with it.
+    let left = || of(&cofferdam, "worker_leftovers_total", "fork_bomb", &[]);
+    eventually!(left(), |count| (1500.0..=2000.0).contains(count));
 }
 
 #[test]
