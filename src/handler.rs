@@ -30,6 +30,7 @@ pub mod respond;
 pub mod returned;
 pub mod target;
 pub mod upgrade;
+pub mod upload;
 pub mod upstream;
 
 use std::future::Future;

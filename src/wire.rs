@@ -18,7 +18,7 @@ pub const MARK: &str = "COFFERDAM_CALL";
 /// All marks are as long, so that a forked worker can write its own in the place of its template's.
 pub const MARK_DIGITS: usize = 20;
 
-/// Bytes of data in one [`FromWorker::Chunk`], at most.
+/// Bytes of data in one [`FromWorker::Chunk`] or [`ToWorker::Body`], at most.
 pub const MAX_CHUNK: usize = 64 * 1024;
 
 /// Bytes of the message in [`FromWorker::Log`], at most.
@@ -31,6 +31,20 @@ pub enum ToWorker {
     Hello(Hello),
     /// Run it.
     Call(CallFrame),
+    /// A piece of a request's body, where the call said that it is streamed.
+    Body {
+        /// Of the call.
+        id: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// There is no more of it.
+    BodyEnd {
+        /// Of the call.
+        id: u64,
+        /// The client has sent all of it.
+        is_whole: bool,
+    },
     /// To a template: fork. Three descriptors come along (SCM_RIGHTS): the child's control socket, its standard output
     /// and error.
     Fork {

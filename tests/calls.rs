@@ -20,6 +20,7 @@ mod queue_turns;
 mod results;
 mod slots;
 mod spares;
+mod streaming;
 mod success;
 pub mod swapped;
 mod types;

@@ -101,6 +101,8 @@ fn to_worker() -> Vec<ToWorker> {
             is_template: false,
         }),
         ToWorker::Call(CallFrame { id: 7, time_left_ms: 8, input: Input::Request(request) }),
+        ToWorker::Body { id: 7, data: vec![3; 100] },
+        ToWorker::BodyEnd { id: 7, is_whole: true },
     ]
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::app::AppError;
 use crate::app::compare::compare;
 use crate::app::run::{control_runtime, load, resources};
-use crate::call::{Accounting, Answer, AnswerBody, Call, Outcome, RequestId};
+use crate::call::{Accounting, Answer, AnswerBody, Call, Feed, Outcome, RequestId};
 use crate::config::Function;
 use crate::config::function::{Bound, Entry, Source};
 use crate::executor::{self, Resources};
@@ -58,6 +58,7 @@ async fn run(
         id: RequestId::next(),
         route: "-".into(),
         input,
+        feed: Feed::default(),
         arrived_ns: now,
         granted_ns: now,
         deadline_ns: None,

@@ -91,6 +91,9 @@ pub enum Failure {
     /// The client left.
     #[error("the client left")]
     Cancelled,
+    /// The request's body, read while the call ran, did not come whole.
+    #[error("the request's body did not come whole: {0}")]
+    Input(Reason),
 }
 
 fn seconds(limit: Duration) -> String {
@@ -112,6 +115,7 @@ impl Failure {
             Failure::ReplyTooLarge(_) => Reason::ReplyTooLarge,
             Failure::Timeout(_) => Reason::Timeout,
             Failure::Cancelled => Reason::ClientGone,
+            Failure::Input(reason) => *reason,
         }
     }
 }

@@ -9,11 +9,17 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use crate::wire::FromWorker;
-use crate::wire::codec::{CodecError, HEADER, decode_from_worker, frame_len};
+use crate::call::{Fed, Feed, Reason};
+use crate::wire::codec::{
+    CodecError, HEADER, decode_from_worker, encode_body, encode_to_worker, frame_len,
+};
+use crate::wire::{FromWorker, MAX_CHUNK, ToWorker};
 
 /// Read at once where a frame's length is not known yet: most answers fit.
 const READ_AHEAD: usize = 4096;
+
+/// Memory that is kept for what is sent: a piece of a body, and its frame.
+const SENT_AT_ONCE: usize = MAX_CHUNK + 64;
 
 /// Why no frame came.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,15 @@ pub enum ControlError {
     /// The socket failed.
     #[error("its control socket failed: {0}")]
     Io(#[from] io::Error),
+}
+
+/// What comes of an exchange next.
+#[derive(Debug)]
+pub enum Step {
+    /// The worker's next frame.
+    Frame(Result<FromWorker, ControlError>),
+    /// The rest of the request's body will never come.
+    Lost(Reason),
 }
 
 /// Frames over a stream socket.
@@ -59,9 +74,12 @@ impl Control {
 
     /// Queues a whole encoded frame and sends what the socket takes now; [`Control::next`] sends the rest.
     pub fn send(&mut self, frame: Vec<u8>) {
-        self.unsent = frame;
-        self.sent = 0;
-        let _the_reader_sees_the_error = self.try_flush();
+        match self.unsent.is_empty() {
+            true => self.unsent = frame,
+            // The end of a body that the last call did not read.
+            false => self.unsent.extend_from_slice(&frame),
+        }
+        self.try_flush();
     }
 
     /// Whether there is something that nobody asked for: bytes, or the end.
@@ -105,17 +123,18 @@ impl Control {
         self.sent < self.unsent.len()
     }
 
-    fn try_flush(&mut self) -> io::Result<()> {
+    /// The reader sees what goes wrong; nobody will take the rest then.
+    fn try_flush(&mut self) {
         while self.has_unsent() {
             match self.stream.try_write(&self.unsent[self.sent..]) {
                 Ok(count) => self.sent += count,
-                Err(full) if full.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(problem) => return Err(problem),
+                Err(full) if full.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.sent = self.unsent.len(),
             }
         }
-        self.unsent = Vec::new();
+        self.unsent.clear();
+        self.unsent.shrink_to(SENT_AT_ONCE);
         self.sent = 0;
-        Ok(())
     }
 
     /// The next frame; sends what is queued meanwhile.
@@ -127,13 +146,61 @@ impl Control {
             if let Some(frame) = self.take_frame()? {
                 return Ok(frame);
             }
-            let sending = if self.has_unsent() { Interest::WRITABLE } else { Interest::READABLE };
-            let ready = self.stream.ready(Interest::READABLE | sending).await?;
-            if ready.is_writable() {
-                let _the_reader_sees_the_error = self.try_flush();
-            }
-            self.receive()?;
+            self.progress(true).await?;
         }
+    }
+
+    /// As [`Control::next`], and hands on the body of call `id` as there is room for it. Frames wait where nobody `hears`
+    /// them.
+    pub async fn exchange(&mut self, id: u64, hears: bool, feed: &mut Feed) -> Step {
+        loop {
+            match self.take_frame_if(hears) {
+                Ok(None) => {}
+                Ok(Some(frame)) => return Step::Frame(Ok(frame)),
+                Err(problem) => return Step::Frame(Err(problem)),
+            }
+            let has_room = !self.has_unsent() && feed.is_open();
+            tokio::select! {
+                biased;
+                done = self.progress(hears) => if let Err(problem) = done {
+                    return Step::Frame(Err(problem));
+                },
+                fed = feed.next(MAX_CHUNK), if has_room => match fed {
+                    Fed::Piece(piece) => self.put(|out| encode_body(id, &piece, out)),
+                    Fed::End => self.end_body(id, true),
+                    Fed::Lost(reason) => return Step::Lost(reason),
+                },
+            }
+        }
+    }
+
+    /// The worker finds the end of a request's body.
+    pub fn end_body(&mut self, id: u64, is_whole: bool) {
+        self.put(|out| encode_to_worker(&ToWorker::BodyEnd { id, is_whole }, out));
+    }
+
+    fn put(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.unsent);
+        self.try_flush();
+    }
+
+    fn take_frame_if(&mut self, hears: bool) -> Result<Option<FromWorker>, ControlError> {
+        if hears { self.take_frame() } else { Ok(None) }
+    }
+
+    /// Waits for the socket and moves what it takes and has.
+    async fn progress(&mut self, hears: bool) -> Result<(), ControlError> {
+        let interest = match (hears, self.has_unsent()) {
+            (true, false) => Interest::READABLE,
+            (true, true) => Interest::READABLE | Interest::WRITABLE,
+            (false, true) => Interest::WRITABLE,
+            (false, false) => return std::future::pending().await,
+        };
+        let ready = self.stream.ready(interest).await?;
+        if ready.is_writable() {
+            self.try_flush();
+        }
+        if hears { self.receive() } else { Ok(()) }
     }
 
     fn receive(&mut self) -> Result<(), ControlError> {

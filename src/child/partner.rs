@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use crate::child::process::{Happening, Live};
+use crate::call::Feed;
+use crate::child::process::{Happening, Hears, Live};
 use crate::sys::process::Reaped;
 use crate::sys::procfs;
 use crate::wire::codec::encode_to_worker;
@@ -16,8 +17,16 @@ pub trait Partner: Send {
     /// Hands it the call.
     fn send(&mut self, call: CallFrame);
 
-    /// Waits for what it does next. With `listening` off its frames wait.
-    fn next(&mut self, listening: bool) -> impl Future<Output = Happening> + Send;
+    /// Waits for what it does next, and hands it the body of call `id` meanwhile.
+    fn next(
+        &mut self,
+        hears: Hears,
+        id: u64,
+        feed: &mut Feed,
+    ) -> impl Future<Output = Happening> + Send;
+
+    /// The rest of the body will never come.
+    fn end_body(&mut self, id: u64);
 
     /// A frame that it sent before it ended.
     fn last_frame(&mut self) -> Option<FromWorker>;
@@ -55,8 +64,17 @@ impl Partner for Live {
         self.control.send(frame);
     }
 
-    fn next(&mut self, listening: bool) -> impl Future<Output = Happening> + Send {
-        Live::next(self, listening)
+    fn next(
+        &mut self,
+        hears: Hears,
+        id: u64,
+        feed: &mut Feed,
+    ) -> impl Future<Output = Happening> + Send {
+        Live::next(self, hears, id, feed)
+    }
+
+    fn end_body(&mut self, id: u64) {
+        self.control.end_body(id, false);
     }
 
     fn last_frame(&mut self) -> Option<FromWorker> {

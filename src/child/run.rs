@@ -10,13 +10,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::call::{Accounting, Answer, Call, Failure, Outcome, answer_body};
+use crate::call::{Accounting, Answer, Call, Failure, Outcome, Reason, answer_body};
 use crate::child::Spec;
 use crate::child::control::ControlError;
 use crate::child::life::{self, Action, Event, State};
 use crate::child::meters::{CallOutcome, Counted};
 use crate::child::partner::Partner;
-use crate::child::process::Happening;
+use crate::child::process::{Happening, Hears};
 use crate::config::function::OnDisconnect;
 use crate::ffi::request::Input;
 use crate::sys::process::Reaped;
@@ -114,9 +114,14 @@ impl<P: Partner> Run<P> {
         let is_full = self.client.is_full();
         let dies_with_client = is_busy && self.spec.function.on_disconnect == OnDisconnect::Kill;
         let alarm = self.next_alarm();
+        let hears = match (is_full, is_busy && !self.has_hung_up) {
+            (true, _) => Hears::Nothing,
+            (false, true) => Hears::All,
+            (false, false) => Hears::End,
+        };
         tokio::select! {
             biased;
-            happening = self.partner.next(is_busy && !self.has_hung_up), if !is_full => {
+            happening = self.partner.next(hears, self.call.id.low(), &mut self.call.feed) => {
                 self.happened(happening)
             }
             left = self.client.leaves(), if dies_with_client || is_full => {
@@ -170,6 +175,22 @@ impl<P: Partner> Run<P> {
                 Some(frame) => self.frame(frame),
                 None => Some(Event::Ended),
             },
+            Happening::Lost(reason) => self.lost(reason),
+        }
+    }
+
+    /// The client's doing. A call that is to finish without it learns of it; any other ends here.
+    fn lost(&mut self, reason: Reason) -> Option<Event> {
+        match (reason, self.spec.function.on_disconnect) {
+            (Reason::ClientGone, OnDisconnect::Kill) => Some(self.client_left()),
+            (Reason::ClientGone, OnDisconnect::Finish) => {
+                self.partner.end_body(self.call.id.low());
+                None
+            }
+            _ => {
+                self.cut(Failure::Input(reason));
+                Some(Event::Left)
+            }
         }
     }
 
@@ -224,8 +245,12 @@ impl<P: Partner> Run<P> {
 
     fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
         let accounting = self.tally.settle(spent);
-        if self.client.finish() {
-            self.close(CallOutcome::Ok, accounting);
+        let is_whole = code >= 0;
+        if self.client.finish(is_whole) {
+            if !is_whole {
+                verdict::log_cut(&self.spec, self.call.id, code);
+            }
+            self.close(if is_whole { CallOutcome::Ok } else { CallOutcome::Failed }, accounting);
             return Some(self.answered());
         }
         self.answer(Answer::Code { code, accounting })
@@ -248,6 +273,7 @@ impl<P: Partner> Run<P> {
     }
 
     fn answered(&mut self) -> Event {
+        self.call.feed.close();
         if self.spec.life == Life::Once {
             return Event::Answered;
         }
@@ -263,6 +289,7 @@ impl<P: Partner> Run<P> {
     }
 
     fn cut_having(&mut self, failure: Failure, spent: Spent) {
+        self.call.feed.close();
         let accounting = self.tally.settle(spent);
         self.close(verdict::of_failure(&failure), accounting);
         let [_, stderr] = self.partner.printed();

@@ -19,7 +19,7 @@ use crate::executor::{Executor, Running};
 use crate::ffi::request::Input;
 use crate::sys::clock::monotonic_ns;
 use crate::wire::{CallFrame, FromWorker, Spent};
-use crate::worker::control::{ControlError, Link};
+use crate::worker::control::{ControlError, Link, Piece};
 use crate::worker::resident::Resident;
 
 /// Bytes of an answer: it is in memory as a whole before any of it is sent.
@@ -142,7 +142,9 @@ fn ended(
     size: usize,
     accounting: Accounting,
 ) -> Outcome {
-    let Some((status, headers)) = head else { return Ok(Answer::Code { code, accounting }) };
+    let (Some((status, headers)), 0..) = (head, code) else {
+        return Ok(Answer::Code { code, accounting });
+    };
     if size > MOST {
         return Err(Failure::ReplyTooLarge(MOST));
     }
@@ -181,6 +183,11 @@ impl Link for Page {
         }
         written.frames.push(FromWorker::Chunk { id, data: data.to_vec() });
         Ok(())
+    }
+
+    /// The loop that would read it is held; its function is not configured so.
+    fn next_piece(&self, _: u64) -> Result<Piece, ControlError> {
+        Err(ControlError::Closed)
     }
 
     /// Nobody can leave while the loop is held.

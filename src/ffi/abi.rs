@@ -2,6 +2,7 @@
 //! The table only ever grows at its end; a field here has the place and the type that it has there.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::{ptr, slice};
 
@@ -37,10 +38,13 @@ pub trait Exchange: Sync {
     fn header_at(&self, index: usize) -> Option<(&CStr, &CStr)>;
     /// A parameter of the route's path.
     fn param(&self, name: &[u8]) -> Option<&CStr>;
-    /// The whole body.
-    fn body(&self) -> &[u8];
-    /// The next `most` bytes of the body at most, and past them; empty at its end.
-    fn read(&self, most: usize) -> &[u8];
+    /// The whole body, which blocks until it has come; `None` where it cannot be had.
+    fn body(&self) -> Option<&[u8]>;
+    /// The next bytes of the body, which blocks until there are some; 0 at its end.
+    ///
+    /// # Errors
+    /// ECONNRESET where the client left before its end; those of [`Exchange::write`].
+    fn read(&self, into: &mut [MaybeUninit<u8>]) -> Result<usize, Errno>;
     /// Milliseconds until the host gives up; `i64::MAX` for never.
     fn time_left_ms(&self) -> i64;
     /// Whether nobody waits for the answer any more.
@@ -186,6 +190,10 @@ unsafe fn lend(text: Option<&CStr>, length: *mut usize) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { put(length, text.map_or(0, CStr::count_bytes)) };
     text.map_or(ptr::null(), CStr::as_ptr)
+}
+
+fn negative(error: Errno) -> isize {
+    -isize::try_from(error.raw_os_error()).unwrap_or(1)
 }
 
 fn code(result: Option<Result<(), Errno>>) -> c_int {

@@ -11,8 +11,10 @@ use crate::call::{Accounting, Answer, AnswerBody, Call as AskedCall, Failure};
 use crate::config::Function;
 use crate::config::function::Entry;
 use crate::executor::Executor;
+use crate::ffi::request::Input;
 use crate::handler::returned::status_of_errno;
-use crate::handler::{Answering, Body, Error, Request, Response};
+use crate::handler::upload::Upload;
+use crate::handler::{Answering, Asked, Body, Error, Request, Response};
 use crate::sys::clock::monotonic_ns;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -45,9 +47,9 @@ impl Service<Request> for Call {
         Box::pin(async move {
             let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
             let is_head = request.head.method == Method::HEAD;
-            let call = asked(request, route)?;
+            let (call, upload) = asked(request, route)?;
             let hold = Arc::clone(&call.hold);
-            let answer = executor.execute(call).await?;
+            let answer = executor.execute(call).await.map_err(|failure| upload.explain(failure))?;
             let accounting = accounting(&answer);
             let mut response = respond(&function, answer, is_head)?;
             if let (true, Some(accounting)) = (wants_timing, accounting) {
@@ -58,22 +60,28 @@ impl Service<Request> for Call {
     }
 }
 
-fn asked(request: Request, route: Arc<str>) -> Result<AskedCall, Error> {
-    let context = request.context;
+fn asked(request: Request, route: Arc<str>) -> Result<(AskedCall, Upload), Error> {
+    let Asked { context, body, .. } = *request;
     let (Some(input), Some(slot)) = (context.input, context.slot) else {
         return Err(Error::Internal("a call without its input or its slot"));
     };
     let now = Instant::now();
     let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
-    Ok(AskedCall {
+    let (upload, feed) = match &*input {
+        Input::Request(request) if request.is_streamed => Upload::begin(body),
+        _ => Default::default(),
+    };
+    let call = AskedCall {
         id: context.id,
         route,
         input: *input,
+        feed,
         arrived_ns: slot.arrived_ns,
         granted_ns: slot.granted_ns,
         deadline_ns: context.deadline.map(|at| monotonic_ns() + from_now(at)),
         hold: slot.hold,
-    })
+    };
+    Ok((call, upload))
 }
 
 fn accounting(answer: &Answer) -> Option<Accounting> {

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use super::control::{ControlError, Link};
+use super::control::{ControlError, Link, Piece};
 use super::exchange::Exchange;
 use super::load::Loaded;
 use super::meter::Meter;
@@ -58,6 +58,10 @@ impl Link for Flushing<'_> {
 
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
         self.0.send_chunk(id, data)
+    }
+
+    fn next_piece(&self, id: u64) -> Result<Piece, ControlError> {
+        self.0.next_piece(id)
     }
 
     fn is_closed(&self) -> bool {

@@ -10,8 +10,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 
 use crate::sys::descriptors;
-use crate::wire::FromWorker;
-use crate::wire::codec::{CodecError, HEADER, encode_chunk, encode_from_worker, frame_len};
+use crate::wire::codec::{
+    CodecError, HEADER, decode_to_worker, encode_chunk, encode_from_worker, frame_len,
+};
+use crate::wire::{FromWorker, ToWorker};
 
 /// The proxy has bounded what it sends by the configured body size.
 const CAP: usize = u32::MAX as usize;
@@ -30,6 +32,17 @@ pub enum ControlError {
     Io(#[from] io::Error),
 }
 
+/// What comes of a request's body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes.
+    Data(Vec<u8>),
+    /// That was all.
+    End,
+    /// The rest will never come.
+    Lost,
+}
+
 /// Where a call's frames go, and whether anybody still wants them.
 pub trait Link: Sync {
     /// Sends one frame; blocks while the other side is slower.
@@ -43,6 +56,12 @@ pub trait Link: Sync {
     /// # Errors
     /// As [`Link::send`].
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError>;
+
+    /// Waits for the next piece of the body of call `id`, which must be streamed.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    fn next_piece(&self, id: u64) -> Result<Piece, ControlError>;
 
     /// Whether nobody wants the answer any more.
     fn is_closed(&self) -> bool;
@@ -137,6 +156,21 @@ impl Link for Control {
         let mut frame = Vec::new();
         encode_chunk(id, data, &mut frame);
         self.send_all(&frame)
+    }
+
+    fn next_piece(&self, id: u64) -> Result<Piece, ControlError> {
+        loop {
+            match decode_to_worker(&self.receive()?)? {
+                ToWorker::Body { id: of, data } if of == id => return Ok(Piece::Data(data)),
+                ToWorker::BodyEnd { id: of, is_whole: true } if of == id => return Ok(Piece::End),
+                ToWorker::BodyEnd { id: of, is_whole: false } if of == id => {
+                    return Ok(Piece::Lost);
+                }
+                // What is left of a call before.
+                ToWorker::Body { .. } | ToWorker::BodyEnd { .. } => {}
+                _ => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+            }
+        }
     }
 
     /// Whether the proxy hung up: until the call has ended it sends nothing more, so anything to read is the end.

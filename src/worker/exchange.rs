@@ -1,9 +1,11 @@
 //! What a handler sees and says, through the table of [`crate::ffi::abi`].
 
+mod body;
 mod head;
 mod request;
 
 use std::ffi::{CStr, c_int};
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +15,7 @@ use super::control::{ControlError, Link};
 use crate::ffi::abi::{self, Text};
 use crate::sys::clock;
 use crate::wire::{FromWorker, MAX_CHUNK, MAX_LOG, Request};
+use body::Body;
 use head::Head;
 use request::{Lent, RequestError};
 
@@ -23,6 +26,7 @@ pub(super) struct Exchange<'a> {
     /// On `CLOCK_MONOTONIC`; `None` for never.
     deadline_ns: Option<u64>,
     request: Lent,
+    body: Body,
     /// `None` once it is committed. The lock also keeps frames whole when a handler has threads.
     head: Mutex<Option<Head>>,
 }
@@ -34,13 +38,14 @@ impl<'a> Exchange<'a> {
         control: &'a dyn Link,
         id: u64,
         time_left_ms: u64,
-        request: Request,
+        mut request: Request,
     ) -> Result<Self, RequestError> {
         let time_left_ns = time_left_ms.checked_mul(1_000_000);
         Ok(Self {
             control,
             id,
             deadline_ns: time_left_ns.and_then(|left| clock::monotonic_ns().checked_add(left)),
+            body: Body::of(&mut request),
             request: Lent::new(request)?,
             head: Mutex::new(Some(Head::default())),
         })
@@ -98,12 +103,12 @@ impl abi::Exchange for Exchange<'_> {
         self.request.param(name)
     }
 
-    fn body(&self) -> &[u8] {
-        self.request.body()
+    fn body(&self) -> Option<&[u8]> {
+        self.body.whole(|| self.control.next_piece(self.id))
     }
 
-    fn read(&self, most: usize) -> &[u8] {
-        self.request.read(most)
+    fn read(&self, into: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+        self.body.read(into, || self.control.next_piece(self.id))
     }
 
     fn time_left_ms(&self) -> i64 {

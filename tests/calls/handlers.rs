@@ -125,3 +125,20 @@ fn an_answer_without_a_body_lets_its_call_end() {
     assert_eq!(calls(&cofferdam, "big", "ok"), 1.0);
     assert_eq!(cofferdam.metric("cofferdam_worker_kills_total", &[]), 0.0);
 }
+
+#[test]
+fn a_handler_that_fails_amid_its_answer_cuts_it() {
+    for keys in ["", "mode = \"pool\""] {
+        let keys = format!("handler = \"fail_midway\"\n{keys}");
+        let cofferdam = start(&[function("midway", "answers", &keys, "")]);
+        let calm = Calm::of(&cofferdam);
+        let answer = cofferdam.get("/midway");
+        assert_eq!((answer.status, answer.text().as_str(), answer.complete), (200, "begun", false));
+        assert_eq!(calls(&cofferdam, "midway", "failed"), 1.0);
+        logged(&cofferdam, "midway", "returned -5 amid its answer");
+        if keys.contains("pool") {
+            return;
+        }
+        calm.returns(&cofferdam);
+    }
+}

@@ -65,11 +65,13 @@ impl Client {
         }
     }
 
-    /// The body is whole; false where none was begun.
-    pub(super) fn finish(&mut self) -> bool {
+    /// The body is over, and cut where it is not whole; false where none was begun.
+    pub(super) fn finish(&mut self, is_whole: bool) -> bool {
         match std::mem::replace(self, Client::Served) {
             Client::Body(body) => {
-                body.finish();
+                if is_whole {
+                    body.finish();
+                }
                 true
             }
             other => {

@@ -49,7 +49,7 @@ pub(super) fn of_failure(failure: &Failure) -> CallOutcome {
         Failure::Protocol(_) => CallOutcome::Protocol,
         Failure::ReplyTooLarge(_) => CallOutcome::ReplyTooLarge,
         Failure::Timeout(_) => CallOutcome::Timeout,
-        Failure::Cancelled => CallOutcome::Cancelled,
+        Failure::Cancelled | Failure::Input(_) => CallOutcome::Cancelled,
     }
 }
 
@@ -107,6 +107,12 @@ pub(super) fn log_failure(
         stderr,
         "{failure}"
     );
+}
+
+/// A client must not take half an answer for a whole one.
+pub(super) fn log_cut(spec: &Spec, id: RequestId, code: i32) {
+    let function = &spec.function.name;
+    warn!(request_id = %id, function, "the handler returned {code} amid its answer, which is cut");
 }
 
 pub(super) fn log_output(spec: &Spec, id: RequestId, printed: &[Option<String>; 2]) {
