@@ -28,6 +28,7 @@ pub mod proxy;
 pub mod redirect;
 pub mod respond;
 pub mod returned;
+pub mod sent;
 pub mod target;
 pub mod upgrade;
 pub mod upload;

@@ -10,7 +10,7 @@ pub use crate::ffi::request::{Input, Request};
 pub use confinement::{Confinement, Group};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The variable that marks a worker and all that it starts: a number of [`MARK_DIGITS`] digits.
 pub const MARK: &str = "COFFERDAM_CALL";
@@ -165,6 +165,27 @@ pub enum FromWorker {
         id: u64,
         /// The bytes.
         data: Vec<u8>,
+    },
+    /// A handler's head, and an open file that is its body: a descriptor comes along (SCM_RIGHTS). Nothing but
+    /// [`FromWorker::End`] follows.
+    File {
+        /// Of the call.
+        id: u64,
+        /// HTTP status.
+        status: u16,
+        /// Response headers.
+        headers: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Where the body begins in it.
+        offset: u64,
+        /// Bytes of the body.
+        length: u64,
+    },
+    /// A handler says what it does from now on.
+    Phase {
+        /// Of the call.
+        id: u64,
+        /// Its own word; empty for nothing in particular.
+        name: String,
     },
     /// A handler returned; its body is complete.
     End {

@@ -3,6 +3,7 @@
 
 mod accounting;
 mod arguments;
+mod cooperation;
 mod deadlines;
 mod endings;
 mod faults;

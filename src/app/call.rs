@@ -1,6 +1,8 @@
 //! `cofferdam call FILE FUNCTION [ARG=VALUE…]`: one call from the shell, with its accounting.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,11 +77,16 @@ async fn show(function: &Function, outcome: Outcome) -> Result<(), AppError> {
             print_values(function, &returned).map_err(AppError::runtime)?;
             print_accounting(&accounting).map_err(AppError::runtime)
         }
-        Answer::Code { code, accounting } => {
+        Answer::Code { code, accounting, .. } => {
             println!("code       {code}");
             print_accounting(&accounting).map_err(AppError::runtime)
         }
-        Answer::Streaming { status, headers, body } => print_stream(status, &headers, body).await,
+        Answer::Streaming { status, headers, body, .. } => {
+            print_stream(status, &headers, body).await
+        }
+        Answer::File { status, headers, file, offset, length, .. } => {
+            print_file(status, &headers, file, (offset, length)).map_err(AppError::runtime)
+        }
     }
 }
 
@@ -124,16 +131,32 @@ async fn print_stream(
     headers: &[(Vec<u8>, Vec<u8>)],
     mut body: AnswerBody,
 ) -> Result<(), AppError> {
+    print_head(status, headers).map_err(AppError::runtime)?;
     let mut out = io::stdout().lock();
-    let text = |bytes| String::from_utf8_lossy(bytes);
-    writeln!(out, "status     {status}").map_err(AppError::runtime)?;
-    for (name, value) in headers {
-        writeln!(out, "{}: {}", text(name), text(value)).map_err(AppError::runtime)?;
-    }
     while let Some(piece) = std::future::poll_fn(|context| body.poll_next(context)).await {
         out.write_all(&piece.map_err(AppError::runtime)?).map_err(AppError::runtime)?;
     }
     Ok(())
+}
+
+fn print_file(
+    status: u16,
+    headers: &[(Vec<u8>, Vec<u8>)],
+    file: OwnedFd,
+    (offset, length): (u64, u64),
+) -> io::Result<()> {
+    print_head(status, headers)?;
+    let mut file = File::from(file);
+    file.seek(SeekFrom::Start(offset))?;
+    io::copy(&mut file.take(length), &mut io::stdout().lock())?;
+    Ok(())
+}
+
+fn print_head(status: u16, headers: &[(Vec<u8>, Vec<u8>)]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let text = |bytes| String::from_utf8_lossy(bytes);
+    writeln!(out, "status     {status}")?;
+    headers.iter().try_for_each(|(name, value)| writeln!(out, "{}: {}", text(name), text(value)))
 }
 
 /// What the function is given, from `ARG=VALUE` words.

@@ -203,7 +203,9 @@ async fn once(executor: &dyn Executor, function: &Function, input: &Input) -> Ca
 /// Reads an answer to its end.
 async fn whole(outcome: Outcome) -> Option<Accounting> {
     match outcome.ok()? {
-        Answer::Returned { accounting, .. } | Answer::Code { accounting, .. } => Some(accounting),
+        Answer::Returned { accounting, .. }
+        | Answer::File { accounting, .. }
+        | Answer::Code { accounting, .. } => Some(accounting),
         Answer::Streaming { mut body, .. } => {
             while poll_fn(|context| body.poll_next(context)).await.is_some() {}
             None

@@ -1,11 +1,14 @@
 //! The proxy's end of a worker's control socket: frames in, frames out. Every step can be cancelled without loss.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 
 use rustix::buffer::spare_capacity;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -52,6 +55,9 @@ pub struct Control {
     received: Vec<u8>,
     unsent: Vec<u8>,
     sent: usize,
+    takes_files: bool,
+    /// The last one that came along: an honest worker sends one.
+    file: Option<OwnedFd>,
 }
 
 impl Control {
@@ -61,7 +67,15 @@ impl Control {
     /// As `epoll_ctl(2)`.
     pub fn new(stream: StdStream, cap: usize) -> io::Result<Self> {
         let stream = UnixStream::from_std(stream)?;
-        Ok(Self { stream, cap, received: Vec::new(), unsent: Vec::new(), sent: 0 })
+        Ok(Self {
+            stream,
+            cap,
+            received: Vec::new(),
+            unsent: Vec::new(),
+            sent: 0,
+            takes_files: false,
+            file: None,
+        })
     }
 
     /// Gives the socket back, free of any runtime.
@@ -203,8 +217,26 @@ impl Control {
         if hears { self.receive() } else { Ok(()) }
     }
 
+    /// Whether descriptors may come along with frames; those that came before are closed.
+    pub fn take_files(&mut self, takes_files: bool) {
+        self.takes_files = takes_files;
+        self.file = None;
+    }
+
+    /// The file that came along with a frame.
+    pub fn take_file(&mut self) -> Option<OwnedFd> {
+        self.file.take()
+    }
+
     fn receive(&mut self) -> Result<(), ControlError> {
-        match self.stream.try_read_buf(&mut self.received) {
+        let Self { stream, received, takes_files, file, .. } = self;
+        let result = match takes_files {
+            false => stream.try_read_buf(received),
+            true => {
+                stream.try_io(Interest::READABLE, || Ok(receive_with(&*stream, received, file)?))
+            }
+        };
+        match result {
             Ok(0) => Err(ControlError::Closed),
             Ok(_) => Ok(()),
             Err(empty) if empty.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -222,7 +254,12 @@ impl Control {
             if let Some(frame) = self.take_frame()? {
                 return Ok(frame);
             }
-            match rustix::io::read(&self.stream, spare_capacity(&mut self.received)) {
+            let Self { stream, received, takes_files, file, .. } = self;
+            let came = match takes_files {
+                false => rustix::io::read(&*stream, spare_capacity(received)),
+                true => receive_with(&*stream, received, file),
+            };
+            match came {
                 Ok(count) if count > 0 => {}
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) | Err(_) => return Err(ControlError::Closed),
@@ -245,4 +282,26 @@ impl Control {
         self.received.drain(..end);
         Ok(Some(frame))
     }
+}
+
+/// Fills the room that `received` has, and keeps a descriptor that comes along: one, whatever else there is the kernel closes.
+fn receive_with(
+    stream: impl AsFd,
+    received: &mut Vec<u8>,
+    file: &mut Option<OwnedFd>,
+) -> rustix::io::Result<usize> {
+    let filled = received.len();
+    received.resize(received.capacity(), 0);
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [io::IoSliceMut::new(received.get_mut(filled..).unwrap_or_default())];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let result = recvmsg(stream, &mut into, &mut rights, flags).map(|message| message.bytes);
+    received.truncate(filled + result.unwrap_or(0));
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            descriptors.for_each(|descriptor| *file = Some(descriptor));
+        }
+    }
+    result
 }

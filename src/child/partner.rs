@@ -1,13 +1,14 @@
 //! Who runs a call, as the exchange sees it: a worker process, or something that behaves like one.
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 
 use crate::call::Feed;
 use crate::child::process::{Happening, Hears, Live};
 use crate::sys::process::Reaped;
 use crate::sys::procfs;
 use crate::wire::codec::encode_to_worker;
-use crate::wire::{CallFrame, FromWorker, ToWorker};
+use crate::wire::{CallFrame, FromWorker, Input, ToWorker};
 
 /// The other side of an exchange.
 pub trait Partner: Send {
@@ -30,6 +31,9 @@ pub trait Partner: Send {
 
     /// A frame that it sent before it ended.
     fn last_frame(&mut self) -> Option<FromWorker>;
+
+    /// The file that came along with its last frame.
+    fn take_file(&mut self) -> Option<OwnedFd>;
 
     /// Whether it is on its way out: then its end tells more than its silence.
     fn is_exiting(&self) -> bool;
@@ -59,6 +63,7 @@ impl Partner for Live {
     }
 
     fn send(&mut self, call: CallFrame) {
+        self.control.take_files(matches!(call.input, Input::Request(_)));
         let mut frame = Vec::new();
         encode_to_worker(&ToWorker::Call(call), &mut frame);
         self.control.send(frame);
@@ -81,11 +86,17 @@ impl Partner for Live {
         self.control.next_now().ok()
     }
 
+    fn take_file(&mut self) -> Option<OwnedFd> {
+        self.control.take_file()
+    }
+
     fn is_exiting(&self) -> bool {
         procfs::is_exiting(self.process.pid())
     }
 
+    /// Hangs up before: what a handler writes and reads on ends then.
     fn terminate(&mut self) -> bool {
+        self.control.hang_up();
         self.process.terminate();
         true
     }

@@ -1,6 +1,7 @@
 //! One call and whoever runs it: a loop over what happens, driven by [`life::next`]. All modes but `inline` share it.
 
 mod client;
+mod handled;
 mod limit;
 mod tally;
 pub mod verdict;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::call::{Accounting, Answer, Call, Failure, Outcome, Reason, answer_body};
+use crate::call::{Accounting, Answer, Call, Failure, Outcome, Reason};
 use crate::child::Spec;
 use crate::child::control::ControlError;
 use crate::child::life::{self, Action, Event, State};
@@ -19,11 +20,13 @@ use crate::child::partner::Partner;
 use crate::child::process::{Happening, Hears};
 use crate::config::function::OnDisconnect;
 use crate::ffi::request::Input;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::process::Reaped;
 use crate::sys::procfs::Sched;
 use crate::wire::{CallFrame, FromWorker, Life, Spent};
 
 use client::Client;
+use handled::Handled;
 use limit::Limit;
 use tally::Tally;
 
@@ -54,6 +57,7 @@ struct Run<P> {
     call: Call,
     tally: Tally,
     client: Client,
+    handled: Handled,
     limit: Limit,
     grace_over: Option<Instant>,
     has_hung_up: bool,
@@ -76,12 +80,14 @@ impl<P: Partner> Run<P> {
         reply: oneshot::Sender<Outcome>,
     ) -> Self {
         let tally = Tally::open(partner.thread(), before, &call, &spec.sampler);
+        let handled = Handled::new(&call.input);
         let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
         partner.send(call_frame(&mut call, limit));
         Self {
             state: State::Busy,
             client: Client::Head(reply),
             tally,
+            handled,
             limit,
             grace_over: None,
             has_hung_up: false,
@@ -216,19 +222,12 @@ impl<P: Partner> Run<P> {
                 let accounting = self.tally.settle(spent);
                 self.answer(Answer::Returned { returned, accounting })
             }
-            FromWorker::Head { id: of, status, headers } if of == id => {
-                let (sender, body) = answer_body();
-                let is_first =
-                    self.client.begin(sender, Answer::Streaming { status, headers, body });
-                if is_first { None } else { self.confused("a second head") }
+            FromWorker::Head { id: of, status, headers } if of == id => self.head(status, headers),
+            FromWorker::Chunk { id: of, data } if of == id => self.chunk(data),
+            FromWorker::File { id: of, status, headers, offset, length } if of == id => {
+                self.file((status, headers), offset, length)
             }
-            FromWorker::Chunk { id: of, data } if of == id => {
-                if self.client.add(data) {
-                    None
-                } else {
-                    self.confused("a body without a head")
-                }
-            }
+            FromWorker::Phase { id: of, name } if of == id => self.phase(&name),
             FromWorker::End { id: of, code, spent } if of == id => self.end(code, spent),
             FromWorker::Broken { id: of, message } if of == id => {
                 Some(self.broken(Failure::Protocol(message)))
@@ -241,19 +240,6 @@ impl<P: Partner> Run<P> {
             }
             _ => self.confused("a frame that is not for this call"),
         }
-    }
-
-    fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
-        let accounting = self.tally.settle(spent);
-        let is_whole = code >= 0;
-        if self.client.finish(is_whole) {
-            if !is_whole {
-                verdict::log_cut(&self.spec, self.call.id, code);
-            }
-            self.close(if is_whole { CallOutcome::Ok } else { CallOutcome::Failed }, accounting);
-            return Some(self.answered());
-        }
-        self.answer(Answer::Code { code, accounting })
     }
 
     fn answer(&mut self, answer: Answer) -> Option<Event> {
@@ -270,6 +256,7 @@ impl<P: Partner> Run<P> {
         self.accounting = accounting;
         self.tally.close(&self.spec.meters, outcome, &accounting);
         self.call.hold.ended(outcome.ending());
+        verdict::log_end(&self.spec, self.call.id, outcome, &accounting, &self.handled.phases);
     }
 
     fn answered(&mut self) -> Event {
@@ -294,7 +281,8 @@ impl<P: Partner> Run<P> {
         self.close(verdict::of_failure(&failure), accounting);
         let [_, stderr] = self.partner.printed();
         let whom = (self.call.id, self.partner.thread());
-        verdict::log_failure(&self.spec, whom, &failure, &accounting, stderr.as_deref());
+        let phases = self.handled.phases.until(monotonic_ns());
+        verdict::log_failure(&self.spec, whom, &failure, &accounting, (stderr.as_deref(), &phases));
         self.client.answer(Err(failure));
     }
 

@@ -1,7 +1,7 @@
 //! Mode `thread`: calls on threads of the proxy itself. Cheap, and nothing is isolated: a crash is the proxy's. A call that
 //! takes too long is answered for, but nobody can end it: its slot is taken until it returns.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -95,7 +95,7 @@ impl Crew {
         let voice = Voice { frames, pieces: Mutex::new(fed), cancel: Arc::clone(&cancel) };
         let (number, used) = (hand.number, hand.used);
         let asked = Some((hand, voice, Arc::clone(&call.hold)));
-        let ear = Ear { number, asked, heard, pieces: Some(pieces), cancel };
+        let ear = Ear { number, asked, heard, file: None, pieces: Some(pieces), cancel };
         // The thread itself comes back by its own doing, when its call has ended.
         let _rested = run(Arc::clone(&self.spec), ear, used, call, reply).await;
     }
@@ -165,16 +165,24 @@ fn ring(event: &OwnedFd) {
     let _it_rings_already = rustix::io::write(event.as_fd(), &1_u64.to_ne_bytes());
 }
 
+/// A frame, and the file that comes along.
+type Said = (FromWorker, Option<OwnedFd>);
+
 /// The thread's side of a call.
 struct Voice {
-    frames: mpsc::Sender<FromWorker>,
+    frames: mpsc::Sender<Said>,
     pieces: Mutex<mpsc::Receiver<Piece>>,
     cancel: Arc<Cancel>,
 }
 
 impl Link for Voice {
     fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
-        self.frames.blocking_send(message.clone()).map_err(|_| ControlError::Closed)
+        self.frames.blocking_send((message.clone(), None)).map_err(|_| ControlError::Closed)
+    }
+
+    fn send_file(&self, message: &FromWorker, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        let said = (message.clone(), Some(file.try_clone_to_owned()?));
+        self.frames.blocking_send(said).map_err(|_| ControlError::Closed)
     }
 
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
@@ -203,7 +211,8 @@ struct Ear {
     number: u32,
     /// Until the call is sent.
     asked: Option<(Hand, Voice, Hold)>,
-    heard: mpsc::Receiver<FromWorker>,
+    heard: mpsc::Receiver<Said>,
+    file: Option<OwnedFd>,
     /// Until all of the body is handed over, or nobody wants it.
     pieces: Option<mpsc::Sender<Piece>>,
     cancel: Arc<Cancel>,
@@ -224,12 +233,15 @@ impl Partner for Ear {
 
     async fn next(&mut self, hears: Hears, _: u64, feed: &mut Feed) -> Happening {
         loop {
-            let Self { heard, pieces, .. } = self;
+            let Self { heard, file, pieces, .. } = self;
             let has_more = feed.is_open() && pieces.is_some();
             tokio::select! {
                 biased;
                 frame = heard.recv(), if hears != Hears::Nothing => match frame {
-                    Some(frame) if hears == Hears::All => return Happening::Frame(Ok(frame)),
+                    Some((frame, came)) if hears == Hears::All => {
+                        *file = came.or(file.take());
+                        return Happening::Frame(Ok(frame));
+                    }
                     Some(_) => {}
                     None => return Happening::Ended,
                 },
@@ -247,7 +259,13 @@ impl Partner for Ear {
     }
 
     fn last_frame(&mut self) -> Option<FromWorker> {
-        self.heard.try_recv().ok()
+        let (frame, came) = self.heard.try_recv().ok()?;
+        self.file = came.or(self.file.take());
+        Some(frame)
+    }
+
+    fn take_file(&mut self) -> Option<OwnedFd> {
+        self.file.take()
     }
 
     fn is_exiting(&self) -> bool {

@@ -103,6 +103,7 @@ fn a_handler_hears_that_nobody_waits() {
     assert!(matches!(worker.receive(), Some(FromWorker::Head { .. })));
     assert!(matches!(worker.receive(), Some(FromWorker::Chunk { .. })));
     worker.control.shutdown(std::net::Shutdown::Both).unwrap();
+    crate::support::process::signal_pid(worker.child.id(), rustix::process::Signal::TERM);
     assert_eq!(worker.end().1, "cancelled\n");
 }
 

@@ -155,3 +155,27 @@ pub(super) unsafe extern "C" fn write<E: Exchange>(
     let given = unsafe { exchange::<E>(response).zip(data(piece, size)) };
     code(given.map(|(it, piece)| it.write(piece)))
 }
+
+pub(super) unsafe extern "C" fn phase<E: Exchange>(
+    request: *const c_void,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: the contract of this file.
+    let given = unsafe { exchange::<E>(request).map(|it| (it, bytes(name).unwrap_or_default())) };
+    code(given.map(|(it, name)| it.phase(name)))
+}
+
+pub(super) unsafe extern "C" fn sendfd<E: Exchange>(
+    response: *const c_void,
+    file: c_int,
+    offset: u64,
+    length: u64,
+) -> c_int {
+    if file < 0 {
+        return code(Some(Err(Errno::BADF)));
+    }
+    // SAFETY: a number that is not open is answered with EBADF; C keeps it open until this returns.
+    let file = unsafe { BorrowedFd::borrow_raw(file) };
+    // SAFETY: the contract of this file.
+    code(unsafe { exchange::<E>(response) }.map(|it| it.send_file(file, offset, length)))
+}

@@ -47,6 +47,12 @@ impl Exchange for Fixed {
     fn add_header(&self, _: &[u8], _: &[u8], _: bool) -> Result<(), Errno> {
         self.0
     }
+    fn phase(&self, _: &[u8]) -> Result<(), Errno> {
+        self.0
+    }
+    fn send_file(&self, _: BorrowedFd<'_>, _: u64, _: u64) -> Result<(), Errno> {
+        self.0
+    }
     fn write(&self, _: &[u8]) -> Result<(), Errno> {
         self.0
     }
