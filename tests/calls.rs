@@ -6,6 +6,7 @@ mod arguments;
 mod cooperation;
 mod deadlines;
 mod endings;
+mod examples;
 mod faults;
 mod gates;
 pub mod ground;
