@@ -42,17 +42,40 @@ fn profile_dir() -> io::Result<PathBuf> {
     out.ancestors().nth(3).map(Path::to_owned).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
+/// What an example needs beside C: ` * needs: PACKAGE HEADER FLAG` in its head.
+fn needs(text: &str) -> Option<[&str; 3]> {
+    let words = text.lines().find_map(|line| line.strip_prefix(" * needs: "))?;
+    words.split_whitespace().collect::<Vec<_>>().try_into().ok()
+}
+
+/// Whether the compiler finds a header.
+fn has_header(compiler: &Command, header: &str) -> bool {
+    let mut probe = Command::new(compiler.get_program());
+    probe.args(compiler.get_args()).args(["-E", "-include", header, "-x", "c", "/dev/null"]);
+    probe.output().is_ok_and(|output| output.status.success())
+}
+
 fn build_library(mut compiler: Command, source: &Path, folder: &Path) -> io::Result<()> {
     let Some(name) = source.file_stem().filter(|_| source.extension().is_some_and(|e| e == "c"))
     else {
         return Ok(());
     };
+    let text = fs::read_to_string(source)?;
+    let needed = needs(&text);
+    if let Some([package, header, _]) =
+        needed.filter(|[_, header, _]| !has_header(&compiler, header))
+    {
+        let example = source.display();
+        println!("cargo:warning={example} is skipped: there is no {header} (Debian: {package})");
+        return Ok(());
+    }
     let library = folder.join(format!("lib{}.so", name.display()));
     // A running worker may have the old one mapped: replace it, never write into it.
     let fresh = library.with_extension("so.new");
     let status = compiler
         .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-I", INCLUDE, "-o"])
         .args([&fresh, source])
+        .args(needed.map(|[_, _, flag]| flag))
         .status()?;
     if !status.success() {
         return Err(io::Error::other(format!("{} does not compile", source.display())));

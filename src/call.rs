@@ -1,6 +1,7 @@
 //! The vocabulary of a call: what is asked, what came of it, what it took. Plain values, no HTTP.
 
 pub mod body;
+pub mod feed;
 pub mod id;
 pub mod outcome;
 pub mod reason;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use crate::ffi::request::Input;
 
 pub use body::{AnswerBody, BodySender, answer_body};
+pub use feed::{Fed, Feed};
 pub use id::RequestId;
 pub use outcome::{Accounting, Answer, Failure, Outcome};
 pub use reason::Reason;
@@ -54,6 +56,8 @@ pub struct Call {
     pub route: Arc<str>,
     /// What the function is given.
     pub input: Input,
+    /// The body of a request that is handed on while the call runs.
+    pub feed: Feed,
     /// When it began to wait for a slot.
     pub arrived_ns: u64,
     /// When it got its slot.

@@ -172,7 +172,7 @@ fn hello(function: &Function, confinement: wire::Confinement, is_template: bool)
     use std::os::unix::ffi::OsStrExt;
     let entry = match &function.entry {
         Entry::Function(bound) => wire::Entry::Function(Box::new(bound.callee.clone())),
-        Entry::Handler { symbol } => wire::Entry::Handler { symbol: symbol.clone() },
+        Entry::Handler { symbol, .. } => wire::Entry::Handler { symbol: symbol.clone() },
     };
     wire::Hello {
         version: wire::VERSION,

@@ -6,6 +6,7 @@ pub mod callable;
 pub mod callee;
 pub mod invoke;
 pub mod library;
+pub mod phases;
 pub mod prototype;
 pub mod request;
 pub mod signature;

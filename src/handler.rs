@@ -28,8 +28,10 @@ pub mod proxy;
 pub mod redirect;
 pub mod respond;
 pub mod returned;
+pub mod sent;
 pub mod target;
 pub mod upgrade;
+pub mod upload;
 pub mod upstream;
 
 use std::future::Future;

@@ -10,7 +10,7 @@ pub use crate::ffi::request::{Input, Request};
 pub use confinement::{Confinement, Group};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The variable that marks a worker and all that it starts: a number of [`MARK_DIGITS`] digits.
 pub const MARK: &str = "COFFERDAM_CALL";
@@ -18,7 +18,7 @@ pub const MARK: &str = "COFFERDAM_CALL";
 /// All marks are as long, so that a forked worker can write its own in the place of its template's.
 pub const MARK_DIGITS: usize = 20;
 
-/// Bytes of data in one [`FromWorker::Chunk`], at most.
+/// Bytes of data in one [`FromWorker::Chunk`] or [`ToWorker::Body`], at most.
 pub const MAX_CHUNK: usize = 64 * 1024;
 
 /// Bytes of the message in [`FromWorker::Log`], at most.
@@ -31,6 +31,20 @@ pub enum ToWorker {
     Hello(Hello),
     /// Run it.
     Call(CallFrame),
+    /// A piece of a request's body, where the call said that it is streamed.
+    Body {
+        /// Of the call.
+        id: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// There is no more of it.
+    BodyEnd {
+        /// Of the call.
+        id: u64,
+        /// The client has sent all of it.
+        is_whole: bool,
+    },
     /// To a template: fork. Three descriptors come along (SCM_RIGHTS): the child's control socket, its standard output
     /// and error.
     Fork {
@@ -151,6 +165,27 @@ pub enum FromWorker {
         id: u64,
         /// The bytes.
         data: Vec<u8>,
+    },
+    /// A handler's head, and an open file that is its body: a descriptor comes along (SCM_RIGHTS). Nothing but
+    /// [`FromWorker::End`] follows.
+    File {
+        /// Of the call.
+        id: u64,
+        /// HTTP status.
+        status: u16,
+        /// Response headers.
+        headers: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Where the body begins in it.
+        offset: u64,
+        /// Bytes of the body.
+        length: u64,
+    },
+    /// A handler says what it does from now on.
+    Phase {
+        /// Of the call.
+        id: u64,
+        /// Its own word; empty for nothing in particular.
+        name: String,
     },
     /// A handler returned; its body is complete.
     End {

@@ -95,7 +95,7 @@ fn live(control: &mut Control) -> Result<(), End> {
         said.map_or(Ok(()), |said| control.send(&FromWorker::Ready(said)))?;
     }
     loop {
-        let call = call(&control.receive()?)?;
+        let Some(call) = call(&control.receive()?)? else { continue };
         match hello.life {
             Life::Once => return Ok(call::answer(control, &loaded, call)?),
             Life::Many => call::answer(&call::Flushing(control), &loaded, call)?,
@@ -116,9 +116,11 @@ fn hello(payload: &[u8]) -> Result<Hello, End> {
     }
 }
 
-fn call(payload: &[u8]) -> Result<CallFrame, End> {
+/// `None`: what is left of a body that the last call did not read.
+fn call(payload: &[u8]) -> Result<Option<CallFrame>, End> {
     match decode_to_worker(payload) {
-        Ok(ToWorker::Call(call)) => Ok(call),
+        Ok(ToWorker::Call(call)) => Ok(Some(call)),
+        Ok(ToWorker::Body { .. } | ToWorker::BodyEnd { .. }) => Ok(None),
         Ok(_) => Err(unexpected("a second greeting")),
         Err(error) => Err(unexpected(error.to_string())),
     }

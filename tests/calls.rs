@@ -3,8 +3,10 @@
 
 mod accounting;
 mod arguments;
+mod cooperation;
 mod deadlines;
 mod endings;
+mod examples;
 mod faults;
 mod gates;
 pub mod ground;
@@ -20,6 +22,7 @@ mod queue_turns;
 mod results;
 mod slots;
 mod spares;
+mod streaming;
 mod success;
 pub mod swapped;
 mod types;

@@ -69,6 +69,8 @@ pub fn from_worker() -> Vec<FromWorker> {
         FromWorker::Chunk { id: 7, data: vec![9; 100] },
         FromWorker::End { id: 7, code: -2, spent: Spent::default() },
         FromWorker::Log { level: 3, message: "line".into() },
+        FromWorker::File { id: 7, status: 200, headers: vec![], offset: 1, length: 2 },
+        FromWorker::Phase { id: 7, name: "fetch".into() },
     ]
 }
 
@@ -102,6 +104,8 @@ fn to_worker() -> Vec<ToWorker> {
             is_template: false,
         }),
         ToWorker::Call(CallFrame { id: 7, time_left_ms: 8, input: Input::Request(request) }),
+        ToWorker::Body { id: 7, data: vec![3; 100] },
+        ToWorker::BodyEnd { id: 7, is_whole: true },
     ]
 }
 

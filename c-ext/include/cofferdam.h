@@ -9,7 +9,11 @@
  * It returns 0, an HTTP status from 200 to 599 (used where nothing was written), or -errno:
  * ENOENT is answered as 404, EACCES 403, EINVAL 400, EFBIG 413, EBUSY 503, ETIMEDOUT 504, all others 500.
  *
+ * Once something was written, only a negative value counts: the answer is cut, so that nobody takes half of it for all.
+ *
  * Optional: `int NAME_init(void)` runs before a request is waited for; all but 0 is a failed start.
+ * Optional: `void NAME_exit(void)` runs where NAME_init ran, when its process ends in peace: not after a crash, a limit or
+ * a cancel, nor in the proxy itself. It has `kill_grace`.
  * Optional: `const uint32_t NAME_traits` says what is true of NAME: COF_REUSABLE, COF_THREADSAFE, or both.
  *
  * Strings have a length and also end in a NUL. What the host lends lives until the handler returns; what
@@ -74,6 +78,8 @@ struct cof_host {
     int (*set_header)(cof_response *, const char *name, const char *value);
     int (*add_header)(cof_response *, const char *name, const char *value);
     int (*write)(cof_response *, const void *data, size_t size);
+    int (*phase)(const cof_request *, const char *name);
+    int (*sendfd)(cof_response *, int fd, uint64_t offset, uint64_t length);
 };
 
 /* Whether the host behind `it` has the function `member`. */
@@ -118,14 +124,17 @@ static inline const char *cof_param(const cof_request *req, const char *name, si
     return COF_HAS(req, param) ? req->host->param(req, name, length) : NULL;
 }
 
-/* The whole body. It may hold NULs, and ends in one that `length` does not count. */
+/* The whole body. It may hold NULs, and ends in one that `length` does not count. Of a streamed body (request_body =
+   "stream" in the configuration) it waits for all of it, and is NULL where that did not come, is over 64 MiB, or was
+   read in part before. */
 static inline const void *cof_body(const cof_request *req, size_t *length) {
     if (COF_HAS(req, body)) return req->host->body(req, length);
     if (length) *length = 0;
     return "";
 }
 
-/* Up to `size` next bytes of the body: their number, 0 at its end, or -errno. */
+/* Up to `size` next bytes of the body: their number, 0 at its end, or -errno. Of a streamed body it waits for some, and
+   the client sends no faster than they are read; -ECONNRESET where it left before the end. */
 static inline ssize_t cof_read(cof_request *req, void *buffer, size_t size) {
     return COF_HAS(req, read) ? req->host->read(req, buffer, size) : -ENOSYS;
 }
@@ -135,12 +144,14 @@ static inline int64_t cof_time_left_ms(const cof_request *req) {
     return COF_HAS(req, time_left_ms) ? req->host->time_left_ms(req) : INT64_MAX;
 }
 
-/* 1 once nobody waits for the answer: clean up and return. */
+/* 1 once nobody waits for the answer, because the client left or the time is over: clean up and return, within
+   `kill_grace`. Whoever never asks, nor for the descriptor, is ended at that moment by SIGTERM; from the first question
+   on that only interrupts system calls (EINTR). */
 static inline int cof_cancelled(const cof_request *req) {
     return COF_HAS(req, cancelled) ? req->host->cancelled(req) : 0;
 }
 
-/* For poll(2) only, beside your own: readable once cof_cancelled; -1 where there is none. Never read it. */
+/* For poll(2) only, beside your own: readable once cof_cancelled; -1 where there is none. Neither read nor close it. */
 static inline int cof_cancel_fd(const cof_request *req) {
     return COF_HAS(req, cancel_fd) ? req->host->cancel_fd(req) : -1;
 }
@@ -190,12 +201,20 @@ __attribute__((format(printf, 3, 4))) static inline int cof_log(const cof_reques
     return result;
 }
 
+/* What the handler does from now on, in one short word of letters, digits, `-`, `_` and `.`; NULL for nothing in particular.
+   How long each took is told by the log and, to whom asks, in `Server-Timing`. -EINVAL for another word, for one of the
+   host's own (queue, start, cpu, runqueue, blocked, total), and for the 33rd. */
+static inline int cof_phase(const cof_request *req, const char *name) {
+    return COF_HAS(req, phase) ? req->host->phase(req, name) : -ENOSYS;
+}
+
 /* The status, 200 to 599; 200 without it. -EALREADY once something was written. */
 static inline int cof_status(cof_response *res, int status) {
     return COF_HAS(res, status) ? res->host->status(res, status) : -ENOSYS;
 }
 
-/* One header, in place of all of its name. -EINVAL for what HTTP does not allow, -EALREADY after a write. */
+/* One header, in place of all of its name. -EINVAL for what HTTP does not allow, -EALREADY after a write. Who sets a
+   Content-Length must write exactly as much. */
 static inline int cof_set_header(cof_response *res, const char *name, const char *value) {
     return COF_HAS(res, set_header) ? res->host->set_header(res, name, value) : -ENOSYS;
 }
@@ -206,9 +225,19 @@ static inline int cof_add_header(cof_response *res, const char *name, const char
 }
 
 /* A piece of the body. The first one commits status and headers; each reaches the client as it is written.
-   Blocks while the client is slower; -EPIPE once nobody waits for the answer. */
+   Blocks while the client is slower; -EPIPE once nobody waits for the answer, -EMSGSIZE beyond a Content-Length. */
 static inline int cof_write(cof_response *res, const void *data, size_t size) {
     return COF_HAS(res, write) ? res->host->write(res, data, size) : -ENOSYS;
+}
+
+/* All that is left of an open file, for cof_sendfd. */
+#define COF_TO_END UINT64_MAX
+
+/* `length` bytes of an open file from `offset` on are the whole body: the host reads them itself, when the handler has
+   returned. `fd` may be closed at once, and its position stays. A regular file, or one of memfd_create(2).
+   -EALREADY where something was written, -EINVAL for no file or what lies beyond its end, -EBADF. */
+static inline int cof_sendfd(cof_response *res, int fd, uint64_t offset, uint64_t length) {
+    return COF_HAS(res, sendfd) ? res->host->sendfd(res, fd, offset, length) : -ENOSYS;
 }
 
 /* A piece of the body, formatted. */

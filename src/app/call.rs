@@ -1,13 +1,15 @@
 //! `cofferdam call FILE FUNCTION [ARG=VALUE…]`: one call from the shell, with its accounting.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::AppError;
 use crate::app::compare::compare;
 use crate::app::run::{control_runtime, load, resources};
-use crate::call::{Accounting, Answer, AnswerBody, Call, Outcome, RequestId};
+use crate::call::{Accounting, Answer, AnswerBody, Call, Feed, Outcome, RequestId};
 use crate::config::Function;
 use crate::config::function::{Bound, Entry, Source};
 use crate::executor::{self, Resources};
@@ -58,6 +60,7 @@ async fn run(
         id: RequestId::next(),
         route: "-".into(),
         input,
+        feed: Feed::default(),
         arrived_ns: now,
         granted_ns: now,
         deadline_ns: None,
@@ -74,11 +77,16 @@ async fn show(function: &Function, outcome: Outcome) -> Result<(), AppError> {
             print_values(function, &returned).map_err(AppError::runtime)?;
             print_accounting(&accounting).map_err(AppError::runtime)
         }
-        Answer::Code { code, accounting } => {
+        Answer::Code { code, accounting, .. } => {
             println!("code       {code}");
             print_accounting(&accounting).map_err(AppError::runtime)
         }
-        Answer::Streaming { status, headers, body } => print_stream(status, &headers, body).await,
+        Answer::Streaming { status, headers, body, .. } => {
+            print_stream(status, &headers, body).await
+        }
+        Answer::File { status, headers, file, offset, length, .. } => {
+            print_file(status, &headers, file, (offset, length)).map_err(AppError::runtime)
+        }
     }
 }
 
@@ -123,16 +131,32 @@ async fn print_stream(
     headers: &[(Vec<u8>, Vec<u8>)],
     mut body: AnswerBody,
 ) -> Result<(), AppError> {
+    print_head(status, headers).map_err(AppError::runtime)?;
     let mut out = io::stdout().lock();
-    let text = |bytes| String::from_utf8_lossy(bytes);
-    writeln!(out, "status     {status}").map_err(AppError::runtime)?;
-    for (name, value) in headers {
-        writeln!(out, "{}: {}", text(name), text(value)).map_err(AppError::runtime)?;
-    }
     while let Some(piece) = std::future::poll_fn(|context| body.poll_next(context)).await {
         out.write_all(&piece.map_err(AppError::runtime)?).map_err(AppError::runtime)?;
     }
     Ok(())
+}
+
+fn print_file(
+    status: u16,
+    headers: &[(Vec<u8>, Vec<u8>)],
+    file: OwnedFd,
+    (offset, length): (u64, u64),
+) -> io::Result<()> {
+    print_head(status, headers)?;
+    let mut file = File::from(file);
+    file.seek(SeekFrom::Start(offset))?;
+    io::copy(&mut file.take(length), &mut io::stdout().lock())?;
+    Ok(())
+}
+
+fn print_head(status: u16, headers: &[(Vec<u8>, Vec<u8>)]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let text = |bytes| String::from_utf8_lossy(bytes);
+    writeln!(out, "status     {status}")?;
+    headers.iter().try_for_each(|(name, value)| writeln!(out, "{}: {}", text(name), text(value)))
 }
 
 /// What the function is given, from `ARG=VALUE` words.

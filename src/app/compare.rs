@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::app::AppError;
 use crate::app::demo::spread::Spread;
-use crate::call::{Accounting, Answer, Call, Outcome, RequestId};
+use crate::call::{Accounting, Answer, Call, Feed, Outcome, RequestId};
 use crate::child::meters::CallOutcome;
 use crate::child::run::verdict::of_outcome;
 use crate::config::Function;
@@ -187,6 +187,7 @@ async fn once(executor: &dyn Executor, function: &Function, input: &Input) -> Ca
         id: RequestId::next(),
         route: "-".into(),
         input: input.clone(),
+        feed: Feed::default(),
         arrived_ns: now,
         granted_ns: now,
         deadline_ns: None,
@@ -202,7 +203,9 @@ async fn once(executor: &dyn Executor, function: &Function, input: &Input) -> Ca
 /// Reads an answer to its end.
 async fn whole(outcome: Outcome) -> Option<Accounting> {
     match outcome.ok()? {
-        Answer::Returned { accounting, .. } | Answer::Code { accounting, .. } => Some(accounting),
+        Answer::Returned { accounting, .. }
+        | Answer::File { accounting, .. }
+        | Answer::Code { accounting, .. } => Some(accounting),
         Answer::Streaming { mut body, .. } => {
             while poll_fn(|context| body.poll_next(context)).await.is_some() {}
             None

@@ -189,7 +189,7 @@ impl File {
 /// The declarations that a function is called by.
 fn prototypes(function: &Function) -> Vec<String> {
     match &function.entry {
-        Entry::Handler { symbol } => {
+        Entry::Handler { symbol, .. } => {
             vec![format!("int {symbol}(cof_request *request, cof_response *response)")]
         }
         Entry::Function(bound) => {

@@ -15,6 +15,7 @@ const PIECES: usize = 4;
 pub struct AnswerBody {
     pieces: Receiver<Bytes>,
     is_whole: Arc<AtomicBool>,
+    length: Option<u64>,
 }
 
 /// The writing side. Dropping it without [`BodySender::finish`] cuts the body.
@@ -30,13 +31,13 @@ pub struct BodySender {
 #[error("the answer was cut before its end")]
 pub struct Truncated;
 
-/// Both sides of a new body.
+/// Both sides of a new body, of so many bytes where its head has said so.
 #[must_use]
-pub fn answer_body() -> (BodySender, AnswerBody) {
+pub fn answer_body(length: Option<u64>) -> (BodySender, AnswerBody) {
     let (sender, pieces) = channel(PIECES);
     let is_whole = Arc::new(AtomicBool::new(false));
     let writing = BodySender { pieces: sender, waiting: None, is_whole: Arc::clone(&is_whole) };
-    (writing, AnswerBody { pieces, is_whole })
+    (writing, AnswerBody { pieces, is_whole, length })
 }
 
 impl BodySender {
@@ -75,6 +76,12 @@ impl BodySender {
 }
 
 impl AnswerBody {
+    /// Bytes, as its head has said.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     /// The next piece; `None` after the last.
     ///
     /// # Errors
@@ -106,13 +113,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_finished_body_ends_and_a_dropped_one_is_cut() {
-        let (mut sender, mut body) = answer_body();
+        let (mut sender, mut body) = answer_body(None);
         sender.add(Bytes::from_static(b"x"));
         sender.finish();
         assert_eq!(read(&mut body).await, Some(Ok(Bytes::from_static(b"x"))));
         assert_eq!(read(&mut body).await, None);
 
-        let (sender, mut body) = answer_body();
+        let (sender, mut body) = answer_body(None);
         drop(sender);
         assert_eq!(read(&mut body).await, Some(Err(Truncated)));
         assert_eq!(read(&mut body).await, None);
@@ -120,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_makes_it_full_and_then_loses_nothing() {
-        let (mut sender, mut body) = answer_body();
+        let (mut sender, mut body) = answer_body(None);
         for number in 0..=PIECES {
             assert!(!sender.is_full());
             sender.add(Bytes::from(vec![number as u8]));

@@ -1,9 +1,11 @@
 //! What came of a call, and where its time went.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::call::{AnswerBody, Reason};
 use crate::ffi::callee::Returned;
+use crate::ffi::phases::Phases;
 
 /// A call that answered, or why it did not.
 pub type Outcome = Result<Answer, Failure>;
@@ -26,6 +28,27 @@ pub enum Answer {
         headers: Vec<(Vec<u8>, Vec<u8>)>,
         /// Ends with the handler.
         body: AnswerBody,
+        /// What it took until then: the queue and the start.
+        accounting: Accounting,
+        /// What the handler did until then.
+        phases: Phases,
+    },
+    /// A handler handed over an open file, which is the body.
+    File {
+        /// HTTP status, 200–599.
+        status: u16,
+        /// As the handler set them.
+        headers: Vec<(Vec<u8>, Vec<u8>)>,
+        /// As the worker handed it over: whatever it is.
+        file: OwnedFd,
+        /// Where the body begins in it.
+        offset: u64,
+        /// Bytes of the body.
+        length: u64,
+        /// What it took.
+        accounting: Accounting,
+        /// What the handler did.
+        phases: Phases,
     },
     /// A handler failed without a head: it returned neither 0 nor an HTTP status, by rule -errno.
     Code {
@@ -33,6 +56,8 @@ pub enum Answer {
         code: i32,
         /// What it took.
         accounting: Accounting,
+        /// What the handler did.
+        phases: Phases,
     },
 }
 
@@ -91,6 +116,9 @@ pub enum Failure {
     /// The client left.
     #[error("the client left")]
     Cancelled,
+    /// The request's body, read while the call ran, did not come whole.
+    #[error("the request's body did not come whole: {0}")]
+    Input(Reason),
 }
 
 fn seconds(limit: Duration) -> String {
@@ -112,6 +140,7 @@ impl Failure {
             Failure::ReplyTooLarge(_) => Reason::ReplyTooLarge,
             Failure::Timeout(_) => Reason::Timeout,
             Failure::Cancelled => Reason::ClientGone,
+            Failure::Input(reason) => *reason,
         }
     }
 }

@@ -1,19 +1,28 @@
 //! The proxy's end of a worker's control socket: frames in, frames out. Every step can be cancelled without loss.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 
 use rustix::buffer::spare_capacity;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use crate::wire::FromWorker;
-use crate::wire::codec::{CodecError, HEADER, decode_from_worker, frame_len};
+use crate::call::{Fed, Feed, Reason};
+use crate::wire::codec::{
+    CodecError, HEADER, decode_from_worker, encode_body, encode_to_worker, frame_len,
+};
+use crate::wire::{FromWorker, MAX_CHUNK, ToWorker};
 
 /// Read at once where a frame's length is not known yet: most answers fit.
 const READ_AHEAD: usize = 4096;
+
+/// Memory that is kept for what is sent: a piece of a body, and its frame.
+const SENT_AT_ONCE: usize = MAX_CHUNK + 64;
 
 /// Why no frame came.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +38,15 @@ pub enum ControlError {
     Io(#[from] io::Error),
 }
 
+/// What comes of an exchange next.
+#[derive(Debug)]
+pub enum Step {
+    /// The worker's next frame.
+    Frame(Result<FromWorker, ControlError>),
+    /// The rest of the request's body will never come.
+    Lost(Reason),
+}
+
 /// Frames over a stream socket.
 #[derive(Debug)]
 pub struct Control {
@@ -37,6 +55,9 @@ pub struct Control {
     received: Vec<u8>,
     unsent: Vec<u8>,
     sent: usize,
+    takes_files: bool,
+    /// The last one that came along: an honest worker sends one.
+    file: Option<OwnedFd>,
 }
 
 impl Control {
@@ -46,7 +67,15 @@ impl Control {
     /// As `epoll_ctl(2)`.
     pub fn new(stream: StdStream, cap: usize) -> io::Result<Self> {
         let stream = UnixStream::from_std(stream)?;
-        Ok(Self { stream, cap, received: Vec::new(), unsent: Vec::new(), sent: 0 })
+        Ok(Self {
+            stream,
+            cap,
+            received: Vec::new(),
+            unsent: Vec::new(),
+            sent: 0,
+            takes_files: false,
+            file: None,
+        })
     }
 
     /// Gives the socket back, free of any runtime.
@@ -59,9 +88,12 @@ impl Control {
 
     /// Queues a whole encoded frame and sends what the socket takes now; [`Control::next`] sends the rest.
     pub fn send(&mut self, frame: Vec<u8>) {
-        self.unsent = frame;
-        self.sent = 0;
-        let _the_reader_sees_the_error = self.try_flush();
+        match self.unsent.is_empty() {
+            true => self.unsent = frame,
+            // The end of a body that the last call did not read.
+            false => self.unsent.extend_from_slice(&frame),
+        }
+        self.try_flush();
     }
 
     /// Whether there is something that nobody asked for: bytes, or the end.
@@ -105,17 +137,18 @@ impl Control {
         self.sent < self.unsent.len()
     }
 
-    fn try_flush(&mut self) -> io::Result<()> {
+    /// The reader sees what goes wrong; nobody will take the rest then.
+    fn try_flush(&mut self) {
         while self.has_unsent() {
             match self.stream.try_write(&self.unsent[self.sent..]) {
                 Ok(count) => self.sent += count,
-                Err(full) if full.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(problem) => return Err(problem),
+                Err(full) if full.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.sent = self.unsent.len(),
             }
         }
-        self.unsent = Vec::new();
+        self.unsent.clear();
+        self.unsent.shrink_to(SENT_AT_ONCE);
         self.sent = 0;
-        Ok(())
     }
 
     /// The next frame; sends what is queued meanwhile.
@@ -127,17 +160,83 @@ impl Control {
             if let Some(frame) = self.take_frame()? {
                 return Ok(frame);
             }
-            let sending = if self.has_unsent() { Interest::WRITABLE } else { Interest::READABLE };
-            let ready = self.stream.ready(Interest::READABLE | sending).await?;
-            if ready.is_writable() {
-                let _the_reader_sees_the_error = self.try_flush();
-            }
-            self.receive()?;
+            self.progress(true).await?;
         }
     }
 
+    /// As [`Control::next`], and hands on the body of call `id` as there is room for it. Frames wait where nobody `hears`
+    /// them.
+    pub async fn exchange(&mut self, id: u64, hears: bool, feed: &mut Feed) -> Step {
+        loop {
+            match self.take_frame_if(hears) {
+                Ok(None) => {}
+                Ok(Some(frame)) => return Step::Frame(Ok(frame)),
+                Err(problem) => return Step::Frame(Err(problem)),
+            }
+            let has_room = !self.has_unsent() && feed.is_open();
+            tokio::select! {
+                biased;
+                done = self.progress(hears) => if let Err(problem) = done {
+                    return Step::Frame(Err(problem));
+                },
+                fed = feed.next(MAX_CHUNK), if has_room => match fed {
+                    Fed::Piece(piece) => self.put(|out| encode_body(id, &piece, out)),
+                    Fed::End => self.end_body(id, true),
+                    Fed::Lost(reason) => return Step::Lost(reason),
+                },
+            }
+        }
+    }
+
+    /// The worker finds the end of a request's body.
+    pub fn end_body(&mut self, id: u64, is_whole: bool) {
+        self.put(|out| encode_to_worker(&ToWorker::BodyEnd { id, is_whole }, out));
+    }
+
+    fn put(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.unsent);
+        self.try_flush();
+    }
+
+    fn take_frame_if(&mut self, hears: bool) -> Result<Option<FromWorker>, ControlError> {
+        if hears { self.take_frame() } else { Ok(None) }
+    }
+
+    /// Waits for the socket and moves what it takes and has.
+    async fn progress(&mut self, hears: bool) -> Result<(), ControlError> {
+        let interest = match (hears, self.has_unsent()) {
+            (true, false) => Interest::READABLE,
+            (true, true) => Interest::READABLE | Interest::WRITABLE,
+            (false, true) => Interest::WRITABLE,
+            (false, false) => return std::future::pending().await,
+        };
+        let ready = self.stream.ready(interest).await?;
+        if ready.is_writable() {
+            self.try_flush();
+        }
+        if hears { self.receive() } else { Ok(()) }
+    }
+
+    /// Whether descriptors may come along with frames; those that came before are closed.
+    pub fn take_files(&mut self, takes_files: bool) {
+        self.takes_files = takes_files;
+        self.file = None;
+    }
+
+    /// The file that came along with a frame.
+    pub fn take_file(&mut self) -> Option<OwnedFd> {
+        self.file.take()
+    }
+
     fn receive(&mut self) -> Result<(), ControlError> {
-        match self.stream.try_read_buf(&mut self.received) {
+        let Self { stream, received, takes_files, file, .. } = self;
+        let result = match takes_files {
+            false => stream.try_read_buf(received),
+            true => {
+                stream.try_io(Interest::READABLE, || Ok(receive_with(&*stream, received, file)?))
+            }
+        };
+        match result {
             Ok(0) => Err(ControlError::Closed),
             Ok(_) => Ok(()),
             Err(empty) if empty.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -155,7 +254,12 @@ impl Control {
             if let Some(frame) = self.take_frame()? {
                 return Ok(frame);
             }
-            match rustix::io::read(&self.stream, spare_capacity(&mut self.received)) {
+            let Self { stream, received, takes_files, file, .. } = self;
+            let came = match takes_files {
+                false => rustix::io::read(&*stream, spare_capacity(received)),
+                true => receive_with(&*stream, received, file),
+            };
+            match came {
                 Ok(count) if count > 0 => {}
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) | Err(_) => return Err(ControlError::Closed),
@@ -178,4 +282,26 @@ impl Control {
         self.received.drain(..end);
         Ok(Some(frame))
     }
+}
+
+/// Fills the room that `received` has, and keeps a descriptor that comes along: one, whatever else there is the kernel closes.
+fn receive_with(
+    stream: impl AsFd,
+    received: &mut Vec<u8>,
+    file: &mut Option<OwnedFd>,
+) -> rustix::io::Result<usize> {
+    let filled = received.len();
+    received.resize(received.capacity(), 0);
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [io::IoSliceMut::new(received.get_mut(filled..).unwrap_or_default())];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let result = recvmsg(stream, &mut into, &mut rights, flags).map(|message| message.bytes);
+    received.truncate(filled + result.unwrap_or(0));
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            descriptors.for_each(|descriptor| *file = Some(descriptor));
+        }
+    }
+    result
 }

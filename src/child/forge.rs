@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::child::process::{Happening, Live, Started};
 use crate::child::start::{START_LIMIT, StartFailure, first_frame};
 use crate::child::{Launch, Priority, Spawner};
 use crate::sys::process::reap_group;
+use crate::sys::sockets::wide_pair;
 use crate::wire::codec::encode_to_worker;
 use crate::wire::{self, FromWorker, Phase, ToWorker};
 
@@ -190,7 +190,7 @@ impl Keeper {
                         Some(job) => job,
                         None => return Served::All,
                     },
-                    _said_or_ended = template.next(true) => return until(has_forked),
+                    _said_or_ended = template.hear() => return until(has_forked),
                 },
             };
             if job.reply.is_closed() {
@@ -236,14 +236,14 @@ fn useless() -> StartFailure {
 
 async fn fork(template: &mut Live, launch: &Launch, hold: Option<Hold>) -> io::Result<Started> {
     let mark = launch.sweeper.mark(&launch.homes, &launch.leftovers);
-    let (ours, theirs) = UnixStream::pair()?;
+    let (ours, theirs) = wide_pair()?;
     let (stdout, their_stdout) = io::pipe()?;
     let (stderr, their_stderr) = io::pipe()?;
     let mut frame = Vec::new();
     encode_to_worker(&ToWorker::Fork { mark: mark.number() }, &mut frame);
     let sent = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
     template.control.send_with(&frame, &sent).await?;
-    let pid = match timeout(START_LIMIT, template.next(true)).await {
+    let pid = match timeout(START_LIMIT, template.hear()).await {
         Ok(Happening::Frame(Ok(FromWorker::Forked { pid }))) => pid,
         Ok(Happening::Frame(Ok(FromWorker::Failed { message, .. }))) => {
             return Err(io::Error::other(message));

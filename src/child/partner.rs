@@ -1,12 +1,14 @@
 //! Who runs a call, as the exchange sees it: a worker process, or something that behaves like one.
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 
-use crate::child::process::{Happening, Live};
+use crate::call::Feed;
+use crate::child::process::{Happening, Hears, Live};
 use crate::sys::process::Reaped;
 use crate::sys::procfs;
 use crate::wire::codec::encode_to_worker;
-use crate::wire::{CallFrame, FromWorker, ToWorker};
+use crate::wire::{CallFrame, FromWorker, Input, ToWorker};
 
 /// The other side of an exchange.
 pub trait Partner: Send {
@@ -16,11 +18,22 @@ pub trait Partner: Send {
     /// Hands it the call.
     fn send(&mut self, call: CallFrame);
 
-    /// Waits for what it does next. With `listening` off its frames wait.
-    fn next(&mut self, listening: bool) -> impl Future<Output = Happening> + Send;
+    /// Waits for what it does next, and hands it the body of call `id` meanwhile.
+    fn next(
+        &mut self,
+        hears: Hears,
+        id: u64,
+        feed: &mut Feed,
+    ) -> impl Future<Output = Happening> + Send;
+
+    /// The rest of the body will never come.
+    fn end_body(&mut self, id: u64);
 
     /// A frame that it sent before it ended.
     fn last_frame(&mut self) -> Option<FromWorker>;
+
+    /// The file that came along with its last frame.
+    fn take_file(&mut self) -> Option<OwnedFd>;
 
     /// Whether it is on its way out: then its end tells more than its silence.
     fn is_exiting(&self) -> bool;
@@ -50,24 +63,40 @@ impl Partner for Live {
     }
 
     fn send(&mut self, call: CallFrame) {
+        self.control.take_files(matches!(call.input, Input::Request(_)));
         let mut frame = Vec::new();
         encode_to_worker(&ToWorker::Call(call), &mut frame);
         self.control.send(frame);
     }
 
-    fn next(&mut self, listening: bool) -> impl Future<Output = Happening> + Send {
-        Live::next(self, listening)
+    fn next(
+        &mut self,
+        hears: Hears,
+        id: u64,
+        feed: &mut Feed,
+    ) -> impl Future<Output = Happening> + Send {
+        Live::next(self, hears, id, feed)
+    }
+
+    fn end_body(&mut self, id: u64) {
+        self.control.end_body(id, false);
     }
 
     fn last_frame(&mut self) -> Option<FromWorker> {
         self.control.next_now().ok()
     }
 
+    fn take_file(&mut self) -> Option<OwnedFd> {
+        self.control.take_file()
+    }
+
     fn is_exiting(&self) -> bool {
         procfs::is_exiting(self.process.pid())
     }
 
+    /// Hangs up before: what a handler writes and reads on ends then.
     fn terminate(&mut self) -> bool {
+        self.control.hang_up();
         self.process.terminate();
         true
     }

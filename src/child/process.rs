@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
-use crate::call::Hold;
-use crate::child::control::{Control, ControlError};
+use crate::call::{Feed, Hold, Reason};
+use crate::child::control::{Control, ControlError, Step};
 use crate::child::leftovers::Mark;
 use crate::child::output::Output;
 use crate::sys::pidfd::PidFd;
@@ -229,6 +229,19 @@ pub enum Happening {
     Frame(Result<FromWorker, ControlError>),
     /// It has ended.
     Ended,
+    /// The rest of the request's body will never come: its client's doing, not the worker's.
+    Lost(Reason),
+}
+
+/// What of a worker's doings is wanted now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// Its frames, and its end.
+    All,
+    /// Its end only: frames mean nothing any more.
+    End,
+    /// Nothing: its client takes what it said before.
+    Nothing,
 }
 
 /// A worker registered with a runtime.
@@ -246,13 +259,24 @@ pub struct Live {
 }
 
 impl Live {
-    /// Waits for what the worker does next. With `listening` off its frames wait in the socket.
-    pub async fn next(&mut self, listening: bool) -> Happening {
+    /// Waits for its next frame, or its end.
+    pub async fn hear(&mut self) -> Happening {
+        self.next(Hears::All, 0, &mut Feed::default()).await
+    }
+
+    /// Waits for what the worker does next, and hands it the body of call `id` meanwhile. What is not heard waits.
+    pub async fn next(&mut self, hears: Hears, id: u64, feed: &mut Feed) -> Happening {
+        let is_heard = hears == Hears::All;
         loop {
             tokio::select! {
                 biased;
-                frame = self.control.next(), if listening => return Happening::Frame(frame),
-                _ = self.ended.readable() => return Happening::Ended,
+                step = self.control.exchange(id, is_heard, feed), if hears != Hears::End => {
+                    return match step {
+                        Step::Frame(frame) => Happening::Frame(frame),
+                        Step::Lost(reason) => Happening::Lost(reason),
+                    };
+                }
+                _ = self.ended.readable(), if hears != Hears::Nothing => return Happening::Ended,
                 () = self.stdout.absorb(), if self.stdout.is_open() => {}
                 () = self.stderr.absorb(), if self.stderr.is_open() => {}
             }

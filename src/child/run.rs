@@ -1,6 +1,7 @@
 //! One call and whoever runs it: a loop over what happens, driven by [`life::next`]. All modes but `inline` share it.
 
 mod client;
+mod handled;
 mod limit;
 mod tally;
 pub mod verdict;
@@ -11,20 +12,22 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::call::{Accounting, Answer, Call, Failure, Outcome, answer_body};
+use crate::call::{Accounting, Answer, Call, Failure, Outcome, Reason};
 use crate::child::Spec;
 use crate::child::control::ControlError;
 use crate::child::life::{self, Action, Event, State};
 use crate::child::meters::{CallOutcome, Counted};
 use crate::child::partner::Partner;
-use crate::child::process::Happening;
+use crate::child::process::{Happening, Hears};
 use crate::config::function::OnDisconnect;
 use crate::ffi::request::Input;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::process::Reaped;
 use crate::sys::procfs::Sched;
 use crate::wire::{CallFrame, FromWorker, Life, Spent};
 
 use client::Client;
+use handled::Handled;
 use limit::Limit;
 use tally::Tally;
 
@@ -58,6 +61,7 @@ struct Run<P> {
     call: Call,
     tally: Tally,
     client: Client,
+    handled: Handled,
     limit: Limit,
     grace_over: Option<Instant>,
     has_hung_up: bool,
@@ -80,12 +84,14 @@ impl<P: Partner> Run<P> {
         reply: oneshot::Sender<Outcome>,
     ) -> Self {
         let tally = Tally::open(partner.thread(), before, &call, &spec.sampler);
+        let handled = Handled::new(&call.input);
         let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
         partner.send(call_frame(&mut call, limit));
         Self {
             state: State::Busy,
             client: Client::Head(reply),
             tally,
+            handled,
             limit,
             grace_over: None,
             has_hung_up: false,
@@ -118,9 +124,14 @@ impl<P: Partner> Run<P> {
         let is_full = self.client.is_full();
         let dies_with_client = is_busy && self.spec.function.on_disconnect == OnDisconnect::Kill;
         let alarm = self.next_alarm();
+        let hears = match (is_full, is_busy && !self.has_hung_up) {
+            (true, _) => Hears::Nothing,
+            (false, true) => Hears::All,
+            (false, false) => Hears::End,
+        };
         tokio::select! {
             biased;
-            happening = self.partner.next(is_busy && !self.has_hung_up), if !is_full => {
+            happening = self.partner.next(hears, self.call.id.low(), &mut self.call.feed) => {
                 self.happened(happening)
             }
             left = self.client.leaves(), if dies_with_client || is_full => {
@@ -179,6 +190,22 @@ impl<P: Partner> Run<P> {
                 Some(frame) => self.frame(frame),
                 None => Some(Event::Ended),
             },
+            Happening::Lost(reason) => self.lost(reason),
+        }
+    }
+
+    /// The client's doing. A call that is to finish without it learns of it; any other ends here.
+    fn lost(&mut self, reason: Reason) -> Option<Event> {
+        match (reason, self.spec.function.on_disconnect) {
+            (Reason::ClientGone, OnDisconnect::Kill) => Some(self.client_left()),
+            (Reason::ClientGone, OnDisconnect::Finish) => {
+                self.partner.end_body(self.call.id.low());
+                None
+            }
+            _ => {
+                self.cut(Failure::Input(reason));
+                Some(Event::Left)
+            }
         }
     }
 
@@ -204,22 +231,18 @@ impl<P: Partner> Run<P> {
                 let accounting = self.tally.settle(spent);
                 self.answer(Answer::Returned { returned, accounting })
             }
-            FromWorker::Head { status, ref headers, .. } if !verdict::is_head(status, headers) => {
+            FromWorker::Head { status, ref headers, .. }
+            | FromWorker::File { status, ref headers, .. }
+                if !verdict::is_head(status, headers) =>
+            {
                 self.confused("a head that HTTP does not have")
             }
-            FromWorker::Head { id: of, status, headers } if of == id => {
-                let (sender, body) = answer_body();
-                let is_first =
-                    self.client.begin(sender, Answer::Streaming { status, headers, body });
-                if is_first { None } else { self.confused("a second head") }
+            FromWorker::Head { id: of, status, headers } if of == id => self.head(status, headers),
+            FromWorker::Chunk { id: of, data } if of == id => self.chunk(data),
+            FromWorker::File { id: of, status, headers, offset, length } if of == id => {
+                self.file((status, headers), offset, length)
             }
-            FromWorker::Chunk { id: of, data } if of == id => {
-                if self.client.add(data) {
-                    None
-                } else {
-                    self.confused("a body without a head")
-                }
-            }
+            FromWorker::Phase { id: of, name } if of == id => self.phase(&name),
             FromWorker::End { id: of, code, spent } if of == id => self.end(code, spent),
             FromWorker::Broken { id: of, message } if of == id => {
                 Some(self.broken(Failure::Protocol(message)))
@@ -232,15 +255,6 @@ impl<P: Partner> Run<P> {
             }
             _ => self.confused("a frame that is not for this call"),
         }
-    }
-
-    fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
-        let accounting = self.tally.settle(spent);
-        if self.client.finish() {
-            self.close(CallOutcome::Ok, accounting);
-            return Some(self.answered());
-        }
-        self.answer(Answer::Code { code, accounting })
     }
 
     fn answer(&mut self, answer: Answer) -> Option<Event> {
@@ -257,9 +271,11 @@ impl<P: Partner> Run<P> {
         self.accounting = accounting;
         self.tally.close(&self.spec.meters, outcome, &accounting);
         self.call.hold.ended(outcome.ending());
+        verdict::log_end(&self.spec, self.call.id, outcome, &accounting, &self.handled.phases);
     }
 
     fn answered(&mut self) -> Event {
+        self.call.feed.close();
         if self.spec.life == Life::Once {
             return Event::Answered;
         }
@@ -275,11 +291,13 @@ impl<P: Partner> Run<P> {
     }
 
     fn cut_having(&mut self, failure: Failure, spent: Spent) {
+        self.call.feed.close();
         let accounting = self.tally.settle(spent);
         self.close(verdict::of_failure(&failure), accounting);
         let [_, stderr] = self.partner.printed();
         let whom = (self.call.id, self.partner.thread());
-        verdict::log_failure(&self.spec, whom, &failure, &accounting, stderr.as_deref());
+        let phases = self.handled.phases.until(monotonic_ns());
+        verdict::log_failure(&self.spec, whom, &failure, &accounting, (stderr.as_deref(), &phases));
         self.client.answer(Err(failure));
     }
 

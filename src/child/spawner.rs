@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::child::groups::Home;
 use crate::child::leftovers::{MARK, Sweeper};
 use crate::child::process::Started;
 use crate::sys::priority;
+use crate::sys::sockets::wide_pair;
 
 /// How urgent a start is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ fn serve(program: &WorkerProgram, jobs: &Receiver<Job>) {
 }
 
 fn spawn(program: &WorkerProgram, launch: &Launch, hold: Option<Hold>) -> io::Result<Started> {
-    let (ours, theirs) = UnixStream::pair()?;
+    let (ours, theirs) = wide_pair()?;
     let mark = launch.sweeper.mark(&launch.homes, &launch.leftovers);
     let child = Command::new(program.path())
         .arg0("cofferdam-worker")

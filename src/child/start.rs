@@ -108,7 +108,7 @@ async fn start_uncounted(
 /// # Errors
 /// It failed, or ended; it is reaped then.
 pub async fn first_frame(live: &mut Live) -> Result<wire::Ready, StartFailure> {
-    match live.next(true).await {
+    match live.hear().await {
         Happening::Frame(Ok(FromWorker::Ready(ready))) => Ok(ready),
         Happening::Frame(Ok(FromWorker::Failed { phase, message })) => {
             live.process.kill();
@@ -118,7 +118,7 @@ pub async fn first_frame(live: &mut Live) -> Result<wire::Ready, StartFailure> {
         Happening::Frame(Ok(_)) => {
             Err(StartFailure::new(Phase::Load, "the library spoke on the control descriptor"))
         }
-        Happening::Frame(Err(_)) | Happening::Ended => {
+        Happening::Frame(Err(_)) | Happening::Ended | Happening::Lost(_) => {
             let reaped = live.collect().await;
             Err(StartFailure::new(Phase::Load, died(live, reaped)))
         }

@@ -65,6 +65,8 @@ pub enum Entry {
     Handler {
         /// The symbol.
         symbol: String,
+        /// It reads the request's body while that comes.
+        is_streamed: bool,
     },
 }
 
@@ -86,7 +88,7 @@ impl Entry {
     pub fn symbol(&self) -> &str {
         match self {
             Entry::Function(bound) => &bound.callee.symbol,
-            Entry::Handler { symbol } => symbol,
+            Entry::Handler { symbol, .. } => symbol,
         }
     }
 }

@@ -214,6 +214,8 @@ mirror! {
         "prototype" prototype: String;
         /// The symbol of a handler of `cofferdam.h`: `int SYMBOL(cof_request *, cof_response *)`.
         "handler" handler: String;
+        /// When a handler has the request's body: whole, before it is called; or stream, while it runs.
+        "request_body" request_body: String = "\"whole\"";
         /// Where each parameter of the prototype comes from.
         "arguments" arguments: Named<Binding>;
         /// Makes the handle that calls are given as "handle", once in each worker: a symbol, or a C declaration.

@@ -53,9 +53,13 @@ async fn ended(function: &Function, outcome: Outcome) -> Ended {
                 is_failed.then(|| format!("the function returned {}", returned.value.to_json()));
             Ended { outcome: word, detail, accounting: Some(accounting) }
         }
-        Ok(Answer::Code { code, accounting }) => {
+        Ok(Answer::Code { code, accounting, .. }) => {
             let is_handler = matches!(function.entry, Entry::Handler { .. });
             let detail = is_handler.then(|| format!("the handler returned {code}"));
+            Ended { outcome: word, detail, accounting: Some(accounting) }
+        }
+        Ok(Answer::File { status, accounting, .. }) => {
+            let detail = Some(format!("it answered {status}"));
             Ended { outcome: word, detail, accounting: Some(accounting) }
         }
         Ok(Answer::Streaming { status, body, .. }) => streamed(status, body).await,

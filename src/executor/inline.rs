@@ -1,7 +1,7 @@
 //! Mode `inline`: calls on the event loop itself, for functions that are done within a millisecond. Nothing is isolated, and
 //! while a call runs every other request on its loop waits: one that holds it for long is logged and counted.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use crate::child::meters::Counted;
 use crate::child::run::verdict::{log_line, of_outcome};
 use crate::child::sample::count_whole;
 use crate::executor::{Executor, Running};
+use crate::ffi::phases::Phases;
 use crate::ffi::request::Input;
 use crate::sys::clock::monotonic_ns;
 use crate::wire::{CallFrame, FromWorker, Spent};
-use crate::worker::control::{ControlError, Link};
+use crate::worker::control::{ControlError, Link, Piece};
 use crate::worker::resident::Resident;
 
 /// Bytes of an answer: it is in memory as a whole before any of it is sent.
@@ -81,26 +82,24 @@ impl Desk {
 
     /// The outcome of all frames of a call.
     fn read(&self, page: Page, id: RequestId, seen: Seen) -> (Outcome, Accounting) {
-        let mut head = None;
-        let mut body = Vec::new();
-        let Written { frames, size } = page.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for frame in frames {
+        let written = page.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut answered =
+            Answered { file: written.file, size: written.size, ..Answered::default() };
+        for frame in written.frames {
             match frame {
                 FromWorker::Returned { returned, spent, .. } => {
                     let accounting = settle(seen, spent);
                     return (Ok(Answer::Returned { returned, accounting }), accounting);
                 }
-                FromWorker::Head { status, headers, .. } => head = Some((status, headers)),
-                FromWorker::Chunk { data, .. } => body.extend_from_slice(&data),
                 FromWorker::Log { level, message } => log_line(&self.spec, id, level, &message),
                 FromWorker::End { code, spent, .. } => {
                     let accounting = settle(seen, spent);
-                    return (ended(code, head, body, size, accounting), accounting);
+                    return (answered.end(code, accounting), accounting);
                 }
                 FromWorker::Broken { message, .. } => {
                     return (Err(Failure::Protocol(message)), settle(seen, unknown(seen)));
                 }
-                _ => {}
+                other => answered.add(other),
             }
         }
         let silent = Failure::Protocol("a call without an answer".to_owned());
@@ -135,21 +134,46 @@ impl Desk {
 /// Status and headers.
 type Head = (u16, Vec<(Vec<u8>, Vec<u8>)>);
 
-fn ended(
-    code: i32,
+/// A handler's answer, put together.
+#[derive(Default)]
+struct Answered {
     head: Option<Head>,
     body: Vec<u8>,
     size: usize,
-    accounting: Accounting,
-) -> Outcome {
-    let Some((status, headers)) = head else { return Ok(Answer::Code { code, accounting }) };
-    if size > MOST {
-        return Err(Failure::ReplyTooLarge(MOST));
+    file: Option<OwnedFd>,
+    bytes: Option<(u64, u64)>,
+}
+
+impl Answered {
+    fn add(&mut self, frame: FromWorker) {
+        match frame {
+            FromWorker::Head { status, headers, .. } => self.head = Some((status, headers)),
+            FromWorker::Chunk { data, .. } => self.body.extend_from_slice(&data),
+            FromWorker::File { status, headers, offset, length, .. } => {
+                self.head = Some((status, headers));
+                self.bytes = Some((offset, length));
+            }
+            _ => {}
+        }
     }
-    let (mut sender, reader) = answer_body();
-    sender.add(Bytes::from(body));
-    sender.finish();
-    Ok(Answer::Streaming { status, headers, body: reader })
+
+    fn end(self, code: i32, accounting: Accounting) -> Outcome {
+        // Of so short a call nobody asks for phases.
+        let phases = Phases::default();
+        let (Some((status, headers)), 0..) = (self.head, code) else {
+            return Ok(Answer::Code { code, accounting, phases });
+        };
+        if self.size > MOST {
+            return Err(Failure::ReplyTooLarge(MOST));
+        }
+        if let (Some(file), Some((offset, length))) = (self.file, self.bytes) {
+            return Ok(Answer::File { status, headers, file, offset, length, accounting, phases });
+        }
+        let (mut sender, body) = answer_body(None);
+        sender.add(Bytes::from(self.body));
+        sender.finish();
+        Ok(Answer::Streaming { status, headers, body, accounting, phases })
+    }
 }
 
 /// Of a call that does not say what it took.
@@ -164,6 +188,7 @@ struct Page(Mutex<Written>);
 #[derive(Default)]
 struct Written {
     frames: Vec<FromWorker>,
+    file: Option<OwnedFd>,
     size: usize,
 }
 
@@ -171,6 +196,12 @@ impl Link for Page {
     fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).frames.push(message.clone());
         Ok(())
+    }
+
+    fn send_file(&self, message: &FromWorker, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        let file = file.try_clone_to_owned()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).file = Some(file);
+        self.send(message)
     }
 
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
@@ -181,6 +212,11 @@ impl Link for Page {
         }
         written.frames.push(FromWorker::Chunk { id, data: data.to_vec() });
         Ok(())
+    }
+
+    /// The loop that would read it is held; its function is not configured so.
+    fn next_piece(&self, _: u64) -> Result<Piece, ControlError> {
+        Err(ControlError::Closed)
     }
 
     /// Nobody can leave while the loop is held.

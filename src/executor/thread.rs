@@ -1,7 +1,7 @@
 //! Mode `thread`: calls on threads of the proxy itself. Cheap, and nothing is isolated: a crash is the proxy's. A call that
 //! takes too long is answered for, but nobody can end it: its slot is taken until it returns.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,11 +10,11 @@ use std::thread;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::call::{Call, Failure, Hold, Outcome};
+use crate::call::{Call, Failure, Fed, Feed, Hold, Outcome, Reason};
 use crate::child::Spec;
 use crate::child::meters::CallOutcome;
 use crate::child::partner::Partner;
-use crate::child::process::Happening;
+use crate::child::process::{Happening, Hears};
 use crate::child::run::run;
 use crate::executor::begun::in_a_task;
 use crate::executor::{Executor, Running};
@@ -22,10 +22,12 @@ use crate::sys::clock;
 use crate::sys::priority;
 use crate::sys::process::Reaped;
 use crate::sys::procfs::Sched;
-use crate::wire::{CallFrame, FromWorker};
-use crate::worker::control::{ControlError, Link};
+use crate::wire::{CallFrame, FromWorker, MAX_CHUNK};
+use crate::worker::control::{ControlError, Link, Piece};
 use crate::worker::resident::Resident;
 
+/// Pieces of a request's body that wait for the function; beyond them the client waits.
+const PIECES: usize = 4;
 /// Frames that wait for the event loop; beyond them the function waits.
 const FRAMES: usize = 8;
 
@@ -89,10 +91,11 @@ impl Crew {
         };
         let (frames, heard) = mpsc::channel(FRAMES);
         let cancel = Arc::new(Cancel::default());
-        let voice = Voice { frames, cancel: Arc::clone(&cancel) };
+        let (pieces, fed) = mpsc::channel(PIECES);
+        let voice = Voice { frames, pieces: Mutex::new(fed), cancel: Arc::clone(&cancel) };
         let (number, used) = (hand.number, hand.used);
         let asked = Some((hand, voice, Arc::clone(&call.hold)));
-        let ear = Ear { number, asked, heard, cancel };
+        let ear = Ear { number, asked, heard, file: None, pieces: Some(pieces), cancel };
         // The thread itself comes back by its own doing, when its call has ended.
         let _rested = run(Arc::clone(&self.spec), ear, used, call, reply).await;
     }
@@ -162,15 +165,24 @@ fn ring(event: &OwnedFd) {
     let _it_rings_already = rustix::io::write(event.as_fd(), &1_u64.to_ne_bytes());
 }
 
+/// A frame, and the file that comes along.
+type Said = (FromWorker, Option<OwnedFd>);
+
 /// The thread's side of a call.
 struct Voice {
-    frames: mpsc::Sender<FromWorker>,
+    frames: mpsc::Sender<Said>,
+    pieces: Mutex<mpsc::Receiver<Piece>>,
     cancel: Arc<Cancel>,
 }
 
 impl Link for Voice {
     fn send(&self, message: &FromWorker) -> Result<(), ControlError> {
-        self.frames.blocking_send(message.clone()).map_err(|_| ControlError::Closed)
+        self.frames.blocking_send((message.clone(), None)).map_err(|_| ControlError::Closed)
+    }
+
+    fn send_file(&self, message: &FromWorker, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        let said = (message.clone(), Some(file.try_clone_to_owned()?));
+        self.frames.blocking_send(said).map_err(|_| ControlError::Closed)
     }
 
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
@@ -178,6 +190,11 @@ impl Link for Voice {
             return Err(ControlError::Closed);
         }
         self.send(&FromWorker::Chunk { id, data: data.to_vec() })
+    }
+
+    fn next_piece(&self, _: u64) -> Result<Piece, ControlError> {
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.blocking_recv().ok_or(ControlError::Closed)
     }
 
     fn is_closed(&self) -> bool {
@@ -194,7 +211,10 @@ struct Ear {
     number: u32,
     /// Until the call is sent.
     asked: Option<(Hand, Voice, Hold)>,
-    heard: mpsc::Receiver<FromWorker>,
+    heard: mpsc::Receiver<Said>,
+    file: Option<OwnedFd>,
+    /// Until all of the body is handed over, or nobody wants it.
+    pieces: Option<mpsc::Sender<Piece>>,
     cancel: Arc<Cancel>,
 }
 
@@ -211,18 +231,41 @@ impl Partner for Ear {
         }
     }
 
-    async fn next(&mut self, listening: bool) -> Happening {
+    async fn next(&mut self, hears: Hears, _: u64, feed: &mut Feed) -> Happening {
         loop {
-            match self.heard.recv().await {
-                Some(frame) if listening => return Happening::Frame(Ok(frame)),
-                Some(_) => {}
-                None => return Happening::Ended,
+            let Self { heard, file, pieces, .. } = self;
+            let has_more = feed.is_open() && pieces.is_some();
+            tokio::select! {
+                biased;
+                frame = heard.recv(), if hears != Hears::Nothing => match frame {
+                    Some((frame, came)) if hears == Hears::All => {
+                        *file = came.or(file.take());
+                        return Happening::Frame(Ok(frame));
+                    }
+                    Some(_) => {}
+                    None => return Happening::Ended,
+                },
+                lost = hand_over(pieces.as_ref(), feed), if has_more => if let Some(reason) = lost {
+                    return Happening::Lost(reason);
+                },
+                else => std::future::pending().await,
             }
         }
     }
 
+    fn end_body(&mut self, _: u64) {
+        // Nothing else is sent once a body is lost: there is room for one word, or the thread has left.
+        let _left = self.pieces.take().map(|pieces| pieces.try_send(Piece::Lost));
+    }
+
     fn last_frame(&mut self) -> Option<FromWorker> {
-        self.heard.try_recv().ok()
+        let (frame, came) = self.heard.try_recv().ok()?;
+        self.file = came.or(self.file.take());
+        Some(frame)
+    }
+
+    fn take_file(&mut self) -> Option<OwnedFd> {
+        self.file.take()
     }
 
     fn is_exiting(&self) -> bool {
@@ -231,12 +274,12 @@ impl Partner for Ear {
 
     fn terminate(&mut self) -> bool {
         self.cancel.set();
+        self.pieces = None;
         false
     }
 
     fn kill(&mut self) -> bool {
-        self.cancel.set();
-        false
+        self.terminate()
     }
 
     fn reap(&mut self) -> Option<Reaped> {
@@ -252,4 +295,19 @@ impl Partner for Ear {
     fn printed(&self) -> [Option<String>; 2] {
         [None, None]
     }
+}
+
+/// The next piece of a body, once there is room for it; why the rest will never come.
+async fn hand_over(pieces: Option<&mpsc::Sender<Piece>>, feed: &mut Feed) -> Option<Reason> {
+    let pieces = pieces?;
+    let Ok(place) = pieces.reserve().await else {
+        feed.close();
+        return None;
+    };
+    match feed.next(MAX_CHUNK).await {
+        Fed::Piece(piece) => place.send(Piece::Data(piece.into())),
+        Fed::End => place.send(Piece::End),
+        Fed::Lost(reason) => return Some(reason),
+    }
+    None
 }

@@ -2,7 +2,8 @@
 //! The table only ever grows at its end; a field here has the place and the type that it has there.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::os::fd::RawFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::{ptr, slice};
 
 use rustix::io::Errno;
@@ -37,10 +38,13 @@ pub trait Exchange: Sync {
     fn header_at(&self, index: usize) -> Option<(&CStr, &CStr)>;
     /// A parameter of the route's path.
     fn param(&self, name: &[u8]) -> Option<&CStr>;
-    /// The whole body.
-    fn body(&self) -> &[u8];
-    /// The next `most` bytes of the body at most, and past them; empty at its end.
-    fn read(&self, most: usize) -> &[u8];
+    /// The whole body, which blocks until it has come; `None` where it cannot be had.
+    fn body(&self) -> Option<&[u8]>;
+    /// The next bytes of the body, which blocks until there are some; 0 at its end.
+    ///
+    /// # Errors
+    /// ECONNRESET where the client left before its end; those of [`Exchange::write`].
+    fn read(&self, into: &mut [MaybeUninit<u8>]) -> Result<usize, Errno>;
     /// Milliseconds until the host gives up; `i64::MAX` for never.
     fn time_left_ms(&self) -> i64;
     /// Whether nobody waits for the answer any more.
@@ -63,10 +67,21 @@ pub trait Exchange: Sync {
     /// EINVAL for a name that is no token or a value with control characters (RFC 9110 section 5),
     /// E2BIG for a head grown too big, EALREADY once it is committed.
     fn add_header(&self, name: &[u8], value: &[u8], replace: bool) -> Result<(), Errno>;
+    /// Says what the handler does from now on; empty for nothing in particular.
+    ///
+    /// # Errors
+    /// EINVAL for a name that is no short word, is one of the proxy's own, or is one too many; those of [`Exchange::write`].
+    fn phase(&self, name: &[u8]) -> Result<(), Errno>;
+    /// Makes bytes of an open file the whole body: `length` of them from `offset`, all the rest for `u64::MAX`.
+    ///
+    /// # Errors
+    /// EALREADY once something was written; EINVAL for what is no regular file, or beyond its end; EBADF where it was not
+    /// opened for reading; those of [`Exchange::write`].
+    fn send_file(&self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), Errno>;
     /// Commits the head and sends a piece of the body; blocks while the client is slower.
     ///
     /// # Errors
-    /// EPIPE once nobody waits for the answer.
+    /// EPIPE once nobody waits for the answer; EMSGSIZE beyond the length that the head announced, EALREADY after a file.
     fn write(&self, data: &[u8]) -> Result<(), Errno>;
 }
 
@@ -102,6 +117,8 @@ struct Host {
     set_header: unsafe extern "C" fn(*const c_void, *const c_char, *const c_char) -> c_int,
     add_header: unsafe extern "C" fn(*const c_void, *const c_char, *const c_char) -> c_int,
     write: unsafe extern "C" fn(*const c_void, *const c_void, usize) -> c_int,
+    phase: unsafe extern "C" fn(*const c_void, *const c_char) -> c_int,
+    sendfd: unsafe extern "C" fn(*const c_void, c_int, u64, u64) -> c_int,
 }
 
 impl<E: Exchange> Handle<E> {
@@ -123,6 +140,8 @@ impl<E: Exchange> Handle<E> {
         set_header: set_header::<E>,
         add_header: add_header::<E>,
         write: write::<E>,
+        phase: phase::<E>,
+        sendfd: sendfd::<E>,
     };
 }
 
@@ -186,6 +205,10 @@ unsafe fn lend(text: Option<&CStr>, length: *mut usize) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { put(length, text.map_or(0, CStr::count_bytes)) };
     text.map_or(ptr::null(), CStr::as_ptr)
+}
+
+fn negative(error: Errno) -> isize {
+    -isize::try_from(error.raw_os_error()).unwrap_or(1)
 }
 
 fn code(result: Option<Result<(), Errno>>) -> c_int {

@@ -26,7 +26,7 @@ impl Function {
     ///
     /// # Safety
     /// The function must take one pointer, and this one.
-    pub(super) unsafe fn call_with(self, pointer: *mut c_void) {
+    pub unsafe fn call_with(self, pointer: *mut c_void) {
         // SAFETY: the type is the caller's promise; a result comes in a register, where it is left.
         let function =
             unsafe { std::mem::transmute::<*const c_void, extern "C" fn(*mut c_void)>(self.0) };

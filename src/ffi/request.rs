@@ -23,4 +23,6 @@ pub struct Request {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     pub params: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// The body follows in pieces.
+    pub is_streamed: bool,
 }

@@ -133,6 +133,7 @@ fn request(head: &Parts, context: &Context, body: &Bytes) -> HandlerRequest {
         headers: head.headers.iter().map(header).collect(),
         params: context.params.iter().filter(|(_, value)| !value.contains('\0')).cloned().collect(),
         body: body.to_vec(),
+        is_streamed: false,
     }
 }
 

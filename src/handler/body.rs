@@ -254,7 +254,12 @@ impl Body {
     }
 
     fn end(&mut self, is_whole: bool) {
-        self.source = Source::Done;
+        // A handler that has written all that it had announced has not returned yet, and nobody has left.
+        if let (true, Source::Answer(body)) =
+            (is_whole, std::mem::replace(&mut self.source, Source::Done))
+        {
+            tokio::spawn(body.discard());
+        }
         self.hold = None;
         if let Some(mut ending) = self.ending.take() {
             ending.ended(is_whole, self.sent);
@@ -319,14 +324,17 @@ impl HttpBody for Body {
         match &self.source {
             Source::Done => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Answer(_) | Source::Cut => SizeHint::default(),
+            Source::Answer(body) => known(body.length(), self.sent),
+            Source::Cut => SizeHint::default(),
             Source::Upstream(body) => body.size_hint(),
-            Source::Stream(stream) => match stream.length {
-                Some(length) => SizeHint::with_exact(length.saturating_sub(self.sent)),
-                None => SizeHint::default(),
-            },
+            Source::Stream(stream) => known(stream.length, self.sent),
         }
     }
+}
+
+fn known(length: Option<u64>, sent: u64) -> SizeHint {
+    length
+        .map_or_else(SizeHint::default, |length| SizeHint::with_exact(length.saturating_sub(sent)))
 }
 
 impl Body {
@@ -334,7 +342,8 @@ impl Body {
         match &self.source {
             Source::Done => true,
             Source::Full(bytes) => bytes.is_empty(),
-            Source::Answer(_) | Source::Cut => false,
+            Source::Answer(body) => body.length() == Some(self.sent),
+            Source::Cut => false,
             Source::Upstream(body) => body.is_end_stream(),
             Source::Stream(stream) => stream.length == Some(self.sent),
         }

@@ -11,8 +11,12 @@ use crate::call::{Accounting, Answer, AnswerBody, Call as AskedCall, Failure};
 use crate::config::Function;
 use crate::config::function::Entry;
 use crate::executor::Executor;
+use crate::ffi::phases::Phases;
+use crate::ffi::request::Input;
 use crate::handler::returned::status_of_errno;
-use crate::handler::{Answering, Body, Error, Request, Response};
+use crate::handler::sent;
+use crate::handler::upload::Upload;
+use crate::handler::{Answering, Asked, Body, Error, Request, Response};
 use crate::sys::clock::monotonic_ns;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -45,74 +49,116 @@ impl Service<Request> for Call {
         Box::pin(async move {
             let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
             let is_head = request.head.method == Method::HEAD;
-            let call = asked(request, route)?;
+            let (call, upload) = asked(request, route)?;
             let hold = Arc::clone(&call.hold);
-            let answer = executor.execute(call).await?;
-            let accounting = accounting(&answer);
-            let mut response = respond(&function, answer, is_head)?;
-            if let (true, Some(accounting)) = (wants_timing, accounting) {
-                response.headers_mut().insert(SERVER_TIMING, server_timing(&accounting));
+            let answer = executor.execute(call).await.map_err(|failure| upload.explain(failure))?;
+            let timing = wants_timing.then(|| server_timing(&answer));
+            let mut response = respond(&function, answer, is_head).await?;
+            if let Some(timing) = timing {
+                response.headers_mut().insert(SERVER_TIMING, timing);
             }
             Ok(response.map(|body| body.holding(hold)))
         })
     }
 }
 
-fn asked(request: Request, route: Arc<str>) -> Result<AskedCall, Error> {
-    let context = request.context;
+fn asked(request: Request, route: Arc<str>) -> Result<(AskedCall, Upload), Error> {
+    let Asked { context, body, .. } = *request;
     let (Some(input), Some(slot)) = (context.input, context.slot) else {
         return Err(Error::Internal("a call without its input or its slot"));
     };
     let now = Instant::now();
     let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
-    Ok(AskedCall {
+    let (upload, feed) = match &*input {
+        Input::Request(request) if request.is_streamed => Upload::begin(body),
+        _ => Default::default(),
+    };
+    let call = AskedCall {
         id: context.id,
         route,
         input: *input,
+        feed,
         arrived_ns: slot.arrived_ns,
         granted_ns: slot.granted_ns,
         deadline_ns: context.deadline.map(|at| monotonic_ns() + from_now(at)),
         hold: slot.hold,
-    })
+    };
+    Ok((call, upload))
 }
 
-fn accounting(answer: &Answer) -> Option<Accounting> {
-    match answer {
-        Answer::Returned { accounting, .. } | Answer::Code { accounting, .. } => Some(*accounting),
-        Answer::Streaming { .. } => None,
-    }
+/// The times of an answer that is whole, and of one that is still written those that are known by then; then the handler's
+/// own phases.
+fn server_timing(answer: &Answer) -> HeaderValue {
+    let none = Phases::default();
+    let (times, phases) = match answer {
+        Answer::Returned { accounting, .. } => (whole(accounting), &none),
+        Answer::Code { accounting, phases, .. } | Answer::File { accounting, phases, .. } => {
+            (whole(accounting), phases)
+        }
+        Answer::Streaming { accounting, phases, .. } => (begun(accounting), phases),
+    };
+    let phases = phases.iter().map(|(name, ns)| format!(", {name};dur={:.6}", ms(ns)));
+    let text = times + &phases.collect::<String>();
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("total"))
+}
+
+fn ms(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}
+
+fn begun(accounting: &Accounting) -> String {
+    let Accounting { queue_ns, start_ns, .. } = *accounting;
+    format!("queue;dur={:.6}, start;dur={:.6}", ms(queue_ns), ms(start_ns))
 }
 
 /// `queue`, `start`, `cpu`, `runqueue` and `blocked` add up to `total`; milliseconds (W3C Server Timing).
-fn server_timing(accounting: &Accounting) -> HeaderValue {
-    let ms = |ns: u64| ns as f64 / 1e6;
-    let text = format!(
-        "queue;dur={:.6}, start;dur={:.6}, cpu;dur={:.6}, runqueue;dur={:.6}, blocked;dur={:.6}, total;dur={:.6}",
-        ms(accounting.queue_ns),
-        ms(accounting.start_ns),
+fn whole(accounting: &Accounting) -> String {
+    format!(
+        "{}, cpu;dur={:.6}, runqueue;dur={:.6}, blocked;dur={:.6}, total;dur={:.6}",
+        begun(accounting),
         ms(accounting.cpu_user_ns + accounting.cpu_system_ns),
         ms(accounting.runqueue_ns),
         ms(accounting.blocked_ns),
         ms(accounting.wall_ns),
-    );
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("total"))
+    )
 }
 
-fn respond(function: &Function, answer: Answer, is_head: bool) -> Result<Response, Error> {
+async fn respond(function: &Function, answer: Answer, is_head: bool) -> Result<Response, Error> {
     match (answer, &function.entry) {
         (Answer::Returned { returned, .. }, Entry::Function(bound)) => {
             crate::handler::returned::response(bound, returned)
         }
-        (Answer::Streaming { status, headers, body }, _) => {
-            let head = streaming(status, headers)?;
+        (Answer::Streaming { status, headers, body, .. }, _) => {
+            let length = said_length(&headers).filter(|_| is_head);
+            let head = with_length(streaming(status, headers)?, length);
             let is_bodiless = is_head || has_no_body(head.status());
             Ok(head.map(|()| if is_bodiless { unread(body) } else { Body::answer(body) }))
+        }
+        (Answer::File { status, headers, file, offset, length, .. }, _) => {
+            let body = sent::body(file, offset, length).await?;
+            let head = with_length(streaming(status, headers)?, is_head.then_some(length));
+            let is_bodiless = is_head || has_no_body(head.status());
+            Ok(head.map(|()| if is_bodiless { Body::empty() } else { body }))
         }
         (Answer::Code { code, .. }, _) => Err(code_error(code)),
         (Answer::Returned { .. }, Entry::Handler { .. }) => {
             Err(Failure::Protocol("a handler answered like a function".into()).into())
         }
     }
+}
+
+/// Of a body that the answer to a HEAD does not have; the exchange has found it to be a number.
+fn said_length(headers: &[(Vec<u8>, Vec<u8>)]) -> Option<u64> {
+    let is_length = |(name, _): &&(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(b"content-length");
+    let (_, value) = headers.iter().find(is_length)?;
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn with_length(mut head: http::Response<()>, length: Option<u64>) -> http::Response<()> {
+    if let Some(length) = length {
+        head.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    head
 }
 
 /// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
@@ -179,9 +225,11 @@ mod tests {
     fn timing_adds_up_in_print() {
         let accounting =
             Accounting { queue_ns: 1_000_000, wall_ns: 2_500_000, ..Default::default() };
-        let text = server_timing(&accounting);
+        let mut phases = Phases::default();
+        assert!(phases.begin("fetch", 0) && phases.begin("", 1_000));
+        let text = server_timing(&Answer::Code { code: 0, accounting, phases });
         let text = text.to_str().unwrap();
         assert!(text.starts_with("queue;dur=1.000000, "), "{text}");
-        assert!(text.ends_with("total;dur=2.500000"), "{text}");
+        assert!(text.ends_with("total;dur=2.500000, fetch;dur=0.001000"), "{text}");
     }
 }

@@ -297,7 +297,7 @@ fn status_of(failure: &Failure) -> StatusCode {
         | Failure::Protocol(_)
         | Failure::ReplyTooLarge(_) => StatusCode::BAD_GATEWAY,
         Failure::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-        Failure::Cancelled => client_closed_request(),
+        Failure::Cancelled | Failure::Input(_) => client_closed_request(),
     }
 }
 

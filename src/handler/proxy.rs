@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, TE};
+use http::header::{CONTENT_LENGTH, HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -165,11 +165,13 @@ impl Shared {
         Ok(Response::from_parts(head, body))
     }
 
-    /// A stream of HTTP/2 is reset for nothing, a connection of HTTP/1 is not. A body ends with its client; and where the
-    /// app's requests are counted, nobody else's may run beside them.
+    /// A stream of HTTP/2 is reset for nothing, a connection of HTTP/1 is not. A body ends with its client, and so does a
+    /// request that announces none and then sends one; and where the app's requests are counted, nobody else's may run
+    /// beside them.
     fn may_linger(&self, request: &Request) -> bool {
         request.head.version == Version::HTTP_2
             && request.body.is_end_stream()
+            && !request.head.headers.contains_key(CONTENT_LENGTH)
             && self.group().config().limit.is_none()
     }
 

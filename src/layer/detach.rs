@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use tower::Service;
 use tracing::warn;
 
-use crate::call::{Call, RequestId};
+use crate::call::{Call, Feed, RequestId};
 use crate::child::meters::{CallOutcome, Meters};
 use crate::config::{Function, Respond};
 use crate::executor::detached::follow;
@@ -80,6 +80,7 @@ impl Desk {
             id,
             route: Arc::clone(&self.route),
             input: *input,
+            feed: Feed::default(),
             arrived_ns,
             granted_ns: arrived_ns,
             deadline_ns: None,

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::fstat;
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 /// The last place in the table that every process begins with: taking it makes no kernel grow a table.
 const HIGH: RawFd = 63;
@@ -97,6 +97,22 @@ pub fn adopt(number: RawFd, meant: Option<u64>) -> io::Result<OwnedFd> {
 pub fn can_close_all() -> io::Result<()> {
     // SAFETY: no descriptor has such a number.
     unsafe { close_range(u32::MAX, u32::MAX) }
+}
+
+/// The size of an open file whose bytes can be read at any place.
+///
+/// # Errors
+/// EINVAL for what is no regular file, EBADF where it was not opened for reading; as `fstat(2)`.
+pub fn readable_size(file: impl AsFd) -> rustix::io::Result<u64> {
+    let status = fstat(&file)?;
+    let flags = fcntl_getfl(&file)?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(Errno::INVAL);
+    }
+    if flags.contains(OFlags::PATH) || flags & OFlags::ACCMODE == OFlags::WRONLY {
+        return Err(Errno::BADF);
+    }
+    Ok(u64::try_from(status.st_size).unwrap_or(0))
 }
 
 /// Closes every descriptor but 0, 1, 2 and `kept` (`close_range(2)`, Linux 5.9).

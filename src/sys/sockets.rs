@@ -1,10 +1,15 @@
-//! Options of listening sockets; accepted ones inherit them.
+//! Options of listening sockets, which accepted ones inherit; and of pairs.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use rustix::net::sockopt::{set_tcp_nodelay, set_tcp_user_timeout};
+use std::os::unix::net::UnixStream;
+
+use rustix::net::sockopt::{
+    set_socket_send_buffer_size, set_socket_send_buffer_size_force, set_tcp_nodelay,
+    set_tcp_user_timeout,
+};
 
 /// Small writes are sent at once (`tcp(7)`, TCP_NODELAY).
 ///
@@ -21,6 +26,24 @@ pub fn send_at_once(socket: impl AsFd) -> io::Result<()> {
 pub fn give_up_after(socket: impl AsFd, limit: Duration) -> io::Result<()> {
     let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
     Ok(set_tcp_user_timeout(socket, milliseconds)?)
+}
+
+/// What one end of a pair may have sent before the other reads.
+const WIDE: usize = 1024 * 1024;
+
+/// A pair of connected sockets that hold 1 MiB each way, or as much of it as this process may ask for
+/// (`socket(7)`, SO_SNDBUFFORCE, wmem_max): bodies pass in few turns.
+///
+/// # Errors
+/// As `socketpair(2)`, `setsockopt(2)`.
+pub fn wide_pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (one, other) = UnixStream::pair()?;
+    for end in [&one, &other] {
+        if set_socket_send_buffer_size_force(end, WIDE).is_err() {
+            set_socket_send_buffer_size(end, WIDE)?;
+        }
+    }
+    Ok((one, other))
 }
 
 /// No interface has this index.

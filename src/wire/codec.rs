@@ -10,7 +10,7 @@ mod value;
 mod writer;
 
 pub use from_worker::{decode_from_worker, encode_chunk, encode_from_worker};
-pub use to_worker::{decode_to_worker, encode_to_worker, hello_version};
+pub use to_worker::{decode_to_worker, encode_body, encode_to_worker, hello_version};
 
 /// Items in one list of a frame: no prototype, request head or path has as many.
 pub const MAX_ITEMS: usize = 4096;

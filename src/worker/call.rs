@@ -1,8 +1,8 @@
 //! Running a call and answering it.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
-use super::control::{ControlError, Link};
+use super::control::{ControlError, Link, Piece};
 use super::exchange::Exchange;
 use super::load::Loaded;
 use super::meter::Meter;
@@ -35,7 +35,7 @@ pub fn answer(
             }
         }
         (Loaded::Handler(function), Input::Request(request)) => {
-            return handle(control, *function, id, call.time_left_ms, request);
+            return handle(control, function.function, id, call.time_left_ms, request);
         }
         (Loaded::Function(..), _) => {
             broken("a function is called with values, not a request".into())
@@ -58,6 +58,14 @@ impl Link for Flushing<'_> {
 
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError> {
         self.0.send_chunk(id, data)
+    }
+
+    fn send_file(&self, message: &FromWorker, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        self.0.send_file(message, file)
+    }
+
+    fn next_piece(&self, id: u64) -> Result<Piece, ControlError> {
+        self.0.next_piece(id)
     }
 
     fn is_closed(&self) -> bool {

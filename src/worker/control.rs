@@ -1,17 +1,22 @@
 //! The control socket: whole frames in, whole frames out.
 
-use std::io::{self, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
+};
 
-use crate::sys::descriptors;
-use crate::wire::FromWorker;
-use crate::wire::codec::{CodecError, HEADER, encode_chunk, encode_from_worker, frame_len};
+use crate::sys::{descriptors, signals};
+use crate::wire::codec::{
+    CodecError, HEADER, decode_to_worker, encode_chunk, encode_from_worker, frame_len,
+};
+use crate::wire::{FromWorker, ToWorker};
 
 /// The proxy has bounded what it sends by the configured body size.
 const CAP: usize = u32::MAX as usize;
@@ -30,6 +35,17 @@ pub enum ControlError {
     Io(#[from] io::Error),
 }
 
+/// What comes of a request's body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes.
+    Data(Vec<u8>),
+    /// That was all.
+    End,
+    /// The rest will never come.
+    Lost,
+}
+
 /// Where a call's frames go, and whether anybody still wants them.
 pub trait Link: Sync {
     /// Sends one frame; blocks while the other side is slower.
@@ -43,6 +59,18 @@ pub trait Link: Sync {
     /// # Errors
     /// As [`Link::send`].
     fn send_chunk(&self, id: u64, data: &[u8]) -> Result<(), ControlError>;
+
+    /// Sends a frame, and an open file with it.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    fn send_file(&self, message: &FromWorker, file: BorrowedFd<'_>) -> Result<(), ControlError>;
+
+    /// Waits for the next piece of the body of call `id`, which must be streamed.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    fn next_piece(&self, id: u64) -> Result<Piece, ControlError>;
 
     /// Whether nobody wants the answer any more.
     fn is_closed(&self) -> bool;
@@ -139,14 +167,50 @@ impl Link for Control {
         self.send_all(&frame)
     }
 
-    /// Whether the proxy hung up: until the call has ended it sends nothing more, so anything to read is the end.
+    fn send_file(&self, message: &FromWorker, file: BorrowedFd<'_>) -> Result<(), ControlError> {
+        let mut frame = Vec::new();
+        encode_from_worker(message, &mut frame);
+        let (first, rest) = frame.split_at(1);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        let file = [file];
+        rights.push(SendAncillaryMessage::ScmRights(&file));
+        let first = [IoSlice::new(first)];
+        loop {
+            match sendmsg(&self.0, &first, &mut rights, SendFlags::NOSIGNAL) {
+                Ok(_one) => return self.send_all(rest),
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(ControlError::Closed),
+                Err(error) => return Err(ControlError::Io(error.into())),
+            }
+        }
+    }
+
+    fn next_piece(&self, id: u64) -> Result<Piece, ControlError> {
+        loop {
+            match decode_to_worker(&self.receive()?)? {
+                ToWorker::Body { id: of, data } if of == id => return Ok(Piece::Data(data)),
+                ToWorker::BodyEnd { id: of, is_whole: true } if of == id => return Ok(Piece::End),
+                ToWorker::BodyEnd { id: of, is_whole: false } if of == id => {
+                    return Ok(Piece::Lost);
+                }
+                // What is left of a call before.
+                ToWorker::Body { .. } | ToWorker::BodyEnd { .. } => {}
+                _ => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+            }
+        }
+    }
+
+    /// The proxy hangs up, and sends SIGTERM: from the first question on that is no end any more, but an answer.
     fn is_closed(&self) -> bool {
-        let mut watched = [PollFd::new(&self.0, PollFlags::IN | PollFlags::RDHUP)];
-        matches!(poll(&mut watched, Some(&Timespec::default())), Ok(ready) if ready > 0)
+        let _bell = signals::catch_term();
+        let mut watched = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        signals::was_told()
+            || matches!(poll(&mut watched, Some(&Timespec::default())), Ok(ready) if ready > 0)
     }
 
     fn raw(&self) -> RawFd {
-        self.0.as_raw_fd()
+        signals::catch_term().unwrap_or(-1)
     }
 }
 

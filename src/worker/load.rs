@@ -11,7 +11,25 @@ pub enum Loaded<'a> {
     /// A plain C function.
     Function(Callable<'a>),
     /// A handler of `cofferdam.h`.
-    Handler(Function),
+    Handler(Handler),
+}
+
+/// A handler, and what ends it.
+pub struct Handler {
+    /// To be called.
+    pub function: Function,
+    /// `NAME_exit`, where `NAME_init` ran.
+    exit: Option<Function>,
+}
+
+impl Drop for Handler {
+    /// The end in peace: a process that is killed never comes here.
+    fn drop(&mut self) {
+        if let Some(exit) = self.exit {
+            // SAFETY: the name is reserved for `void NAME_exit(void)`, which looks at no argument; no call runs.
+            unsafe { exit.call_with(std::ptr::null_mut()) };
+        }
+    }
 }
 
 /// Why a library is not ready.
@@ -59,7 +77,10 @@ pub fn load(hello: &Hello) -> Result<(Loaded<'_>, Ready), LoadError> {
     match (&mut loaded, &hello.entry) {
         (Loaded::Function(_), _) if hello.is_template => {}
         (Loaded::Function(callable), _) => callable.open()?,
-        (Loaded::Handler(_), Entry::Handler { symbol }) => init(&library, symbol)?,
+        (Loaded::Handler(handler), Entry::Handler { symbol }) => {
+            init(&library, symbol)?;
+            handler.exit = library.function(&format!("{symbol}_exit")).ok();
+        }
         (Loaded::Handler(_), Entry::Function(_)) => {}
     }
     Ok((loaded, ready(begun, found, traits)))
@@ -73,7 +94,14 @@ pub(super) fn open_forked(
     loaded: &mut Loaded<'_>,
     traits: u32,
 ) -> Result<Option<Ready>, LoadError> {
-    let Loaded::Function(callable) = loaded else { return Ok(None) };
+    let callable = match loaded {
+        Loaded::Function(callable) => callable,
+        Loaded::Handler(handler) => {
+            // What `init` made is the template's.
+            handler.exit = None;
+            return Ok(None);
+        }
+    };
     if callable.callee().opening.is_none() {
         return Ok(None);
     }
@@ -84,7 +112,10 @@ pub(super) fn open_forked(
 
 fn handler<'a>(library: &Library, symbol: &str) -> Result<Loaded<'a>, LoadError> {
     match abi::foreign_major(library) {
-        None => Ok(Loaded::Handler(library.function(symbol)?)),
+        None => {
+            let function = library.function(symbol)?;
+            Ok(Loaded::Handler(Handler { function, exit: None }))
+        }
         Some(major) => Err(LoadError::new(
             Phase::Load,
             format!(

@@ -91,7 +91,7 @@ fn what_is_the_proxys_own_business_is_taken_out_of_a_head() {
     let answer = cofferdam.get("/framing");
     assert_eq!((answer.status, answer.text().as_str(), answer.complete), (200, "whole", true));
     assert_eq!(answer.header("x-kept"), Some("1"));
-    assert_eq!(answer.header("content-length"), None);
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
     assert_ne!(answer.header("connection"), Some("x-mine"));
 }
 
@@ -124,4 +124,34 @@ fn an_answer_without_a_body_lets_its_call_end() {
     assert_eq!(calls(&cofferdam, "code", "ok"), 3.0);
     assert_eq!(calls(&cofferdam, "big", "ok"), 1.0);
     assert_eq!(cofferdam.metric("cofferdam_worker_kills_total", &[]), 0.0);
+}
+
+#[test]
+fn a_handler_that_fails_amid_its_answer_cuts_it() {
+    for keys in ["", "mode = \"pool\""] {
+        let keys = format!("handler = \"fail_midway\"\n{keys}");
+        let cofferdam = start(&[function("midway", "answers", &keys, "")]);
+        let calm = Calm::of(&cofferdam);
+        let answer = cofferdam.get("/midway");
+        assert_eq!((answer.status, answer.text().as_str(), answer.complete), (200, "begun", false));
+        assert_eq!(calls(&cofferdam, "midway", "failed"), 1.0);
+        logged(&cofferdam, "midway", "returned -5 amid its answer");
+        if keys.contains("pool") {
+            return;
+        }
+        calm.returns(&cofferdam);
+    }
+}
+
+#[test]
+fn a_library_of_an_older_header_and_one_of_a_newer_are_served() {
+    let old = function("old", "older_library", "handler = \"old\"", "");
+    let ahead = function("ahead", "newer_library", "handler = \"ahead\"", "");
+    let cofferdam = start(&[old, ahead]);
+    let headers = [("x-mine", "kept")];
+    let answer = http::request(cofferdam.addr(), "POST", "/old", &headers, b"the body");
+    assert_eq!((answer.status, answer.text().as_str()), (201, "the body"));
+    assert_eq!(answer.header("x-old"), Some("kept"));
+    logged(&cofferdam, answer.header("x-request-id").unwrap(), "old and well");
+    assert_eq!(cofferdam.get("/ahead").text(), "missing 1\n");
 }

@@ -340,7 +340,9 @@ handler = "./h.so:h"
     .unwrap();
     let Entry::Function(bound) = &function(&config, "f").entry else { panic!() };
     assert_eq!((bound.response.status.as_u16(), &bound.response.body), (204, &ResponseBody::Empty));
-    assert!(matches!(&function(&config, "h").entry, Entry::Handler { symbol } if symbol == "h"));
+    assert!(
+        matches!(&function(&config, "h").entry, Entry::Handler { symbol, is_streamed: false } if symbol == "h")
+    );
 }
 
 #[test]

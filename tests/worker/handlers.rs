@@ -43,6 +43,7 @@ fn a_handler_sees_the_request_and_sets_the_answer() {
         headers: vec![(b"x-a".to_vec(), b"1".to_vec())],
         params: vec![("id".into(), "7".into())],
         body: b"the body".to_vec(),
+        is_streamed: false,
     };
     let mut frames = frames("echo", request);
     let log = FromWorker::Log { level: 6, message: "POST /echo/7".into() };
@@ -102,6 +103,7 @@ fn a_handler_hears_that_nobody_waits() {
     assert!(matches!(worker.receive(), Some(FromWorker::Head { .. })));
     assert!(matches!(worker.receive(), Some(FromWorker::Chunk { .. })));
     worker.control.shutdown(std::net::Shutdown::Both).unwrap();
+    crate::support::process::signal_pid(worker.child.id(), rustix::process::Signal::TERM);
     assert_eq!(worker.end().1, "cancelled\n");
 }
 

@@ -68,7 +68,8 @@ fn another_version_another_parent_and_nonsense_are_refused() {
         }
     };
     let version = told(Hello { version: 99, ..hello(&path, int_main()) });
-    assert!(version.contains("the proxy speaks version 99, this worker 2"), "{version}");
+    let mine = format!("the proxy speaks version 99, this worker {VERSION}");
+    assert!(version.contains(&mine), "{version}");
     let parent = told(Hello { parent: 1, ..hello(&path, int_main()) });
     assert!(parent.contains("its parent is") && parent.contains("not 1"), "{parent}");
 

@@ -9,8 +9,8 @@ use crate::call::{Answer, BodySender, Outcome};
 pub(super) enum Client {
     /// Waits for the head, or the whole answer.
     Head(oneshot::Sender<Outcome>),
-    /// Waits for more of the body.
-    Body(BodySender),
+    /// Waits for more of the body: for so much, where its head has said so.
+    Body(BodySender, Option<u64>),
     /// Has its answer, or has left.
     Served,
 }
@@ -20,8 +20,8 @@ impl Client {
     pub(super) async fn leaves(&mut self) -> bool {
         match self {
             Client::Head(reply) => reply.closed().await,
-            Client::Body(body) if body.is_full() => return !body.make_room().await,
-            Client::Body(body) => body.left().await,
+            Client::Body(body, _) if body.is_full() => return !body.make_room().await,
+            Client::Body(body, _) => body.left().await,
             Client::Served => std::future::pending().await,
         }
         true
@@ -33,7 +33,7 @@ impl Client {
 
     /// Whether a piece of the body waits for the client.
     pub(super) fn is_full(&self) -> bool {
-        matches!(self, Client::Body(body) if body.is_full())
+        matches!(self, Client::Body(body, _) if body.is_full())
     }
 
     /// Gives the whole answer, or cuts a body that was begun.
@@ -44,37 +44,48 @@ impl Client {
     }
 
     /// Gives the head of a streamed answer; false when one was given already.
-    pub(super) fn begin(&mut self, body: BodySender, head: Answer) -> bool {
-        match std::mem::replace(self, Client::Body(body)) {
+    pub(super) fn begin(&mut self, body: BodySender, length: Option<u64>, head: Answer) -> bool {
+        match std::mem::replace(self, Client::Body(body, length)) {
             Client::Head(reply) => {
                 let _client_left = reply.send(Ok(head));
                 true
             }
-            Client::Body(_) | Client::Served => false,
+            Client::Body(..) | Client::Served => false,
         }
     }
 
-    /// Adds to the body; false without a head.
-    pub(super) fn add(&mut self, piece: Vec<u8>) -> bool {
-        match self {
-            Client::Body(body) => {
-                body.add(Bytes::from(piece));
-                true
-            }
-            Client::Head(_) | Client::Served => false,
+    /// Adds to the body.
+    ///
+    /// # Errors
+    /// There is no head, or the body is longer than that has said.
+    pub(super) fn add(&mut self, piece: Vec<u8>) -> Result<(), &'static str> {
+        let Client::Body(body, left) = self else { return Err("a body without a head") };
+        if let Some(left) = left {
+            let rest = left.checked_sub(piece.len() as u64);
+            *left = rest.ok_or("a body longer than its announced length")?;
         }
+        body.add(Bytes::from(piece));
+        Ok(())
     }
 
-    /// The body is whole; false where none was begun.
-    pub(super) fn finish(&mut self) -> bool {
+    /// The body is over, and cut where it is not whole; false where none was begun.
+    ///
+    /// # Errors
+    /// It is shorter than its head has said.
+    pub(super) fn finish(&mut self, is_whole: bool) -> Result<bool, &'static str> {
         match std::mem::replace(self, Client::Served) {
-            Client::Body(body) => {
-                body.finish();
-                true
+            Client::Body(_, Some(1..)) if is_whole => {
+                Err("a body shorter than its announced length")
+            }
+            Client::Body(body, _) => {
+                if is_whole {
+                    body.finish();
+                }
+                Ok(true)
             }
             other => {
                 *self = other;
-                false
+                Ok(false)
             }
         }
     }

@@ -75,6 +75,17 @@ impl Tally {
         }
     }
 
+    /// The queue and the start of a call that goes on.
+    pub(super) fn until_now(&self) -> Accounting {
+        let Seen { arrived_ns, granted_ns, sent_ns, .. } = self.seen;
+        Accounting {
+            queue_ns: granted_ns - arrived_ns,
+            start_ns: sent_ns - granted_ns,
+            wall_ns: monotonic_ns() - arrived_ns,
+            ..Accounting::default()
+        }
+    }
+
     /// The accounting of a call that ends now.
     pub(super) fn settle(&mut self, spent: Spent) -> Accounting {
         self.seen.ended_ns = monotonic_ns();

@@ -11,6 +11,7 @@ use crate::child::meters::{CallOutcome, Meters};
 use crate::config::Function;
 use crate::config::function::Entry;
 use crate::config::sandbox::Level;
+use crate::ffi::phases::Phases;
 use crate::sys::process::{Exit, signal_name};
 use crate::telemetry::log::escape;
 use crate::wire::codec::CodecError;
@@ -25,6 +26,7 @@ pub(super) fn of_answer(function: &Function, answer: &Answer) -> (CallOutcome, A
         (Answer::Returned { accounting, .. }, Entry::Handler { .. }) => {
             (CallOutcome::Ok, *accounting)
         }
+        (Answer::File { accounting, .. }, _) => (CallOutcome::Ok, *accounting),
         (Answer::Code { accounting, .. }, _) => (CallOutcome::Failed, *accounting),
         (Answer::Streaming { .. }, _) => (CallOutcome::Ok, Accounting::default()),
     }
@@ -50,7 +52,7 @@ pub(super) fn of_failure(failure: &Failure) -> CallOutcome {
         Failure::Protocol(_) => CallOutcome::Protocol,
         Failure::ReplyTooLarge(_) => CallOutcome::ReplyTooLarge,
         Failure::Timeout(_) => CallOutcome::Timeout,
-        Failure::Cancelled => CallOutcome::Cancelled,
+        Failure::Cancelled | Failure::Input(_) => CallOutcome::Cancelled,
     }
 }
 
@@ -101,7 +103,7 @@ pub(super) fn log_failure(
     (id, pid): (RequestId, u32),
     failure: &Failure,
     accounting: &Accounting,
-    stderr: Option<&str>,
+    (stderr, phases): (Option<&str>, &Phases),
 ) {
     let seconds = |ns: u64| ns as f64 / 1e9;
     warn!(
@@ -114,8 +116,41 @@ pub(super) fn log_failure(
         runqueue = seconds(accounting.runqueue_ns),
         blocked = seconds(accounting.blocked_ns),
         stderr,
+        phases = phases.text(),
         "{failure}"
     );
+}
+
+/// Where the time of a call went, for who asks for that much.
+pub(super) fn log_end(
+    spec: &Spec,
+    id: RequestId,
+    outcome: CallOutcome,
+    accounting: &Accounting,
+    phases: &Phases,
+) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    debug!(
+        request_id = %id,
+        function = %spec.function.name,
+        queue = seconds(accounting.queue_ns),
+        start = seconds(accounting.start_ns),
+        cpu = seconds(accounting.cpu_user_ns + accounting.cpu_system_ns),
+        runqueue = seconds(accounting.runqueue_ns),
+        blocked = seconds(accounting.blocked_ns),
+        total = seconds(accounting.wall_ns),
+        phases = phases.text(),
+        "the call ended: {outcome:?}"
+    );
+}
+
+/// A client must not take half an answer for a whole one.
+pub(super) fn log_cut(spec: &Spec, id: RequestId, code: i32) {
+    let function = &spec.function.name;
+    warn!(request_id = %id, function, "the handler returned {code} amid its answer, which is cut");
 }
 
 pub(super) fn log_output(spec: &Spec, id: RequestId, printed: &[Option<String>; 2]) {

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::limits::limits;
 use super::sandbox::Sandboxes;
-use super::{bind, name, parsed, require, value, value_or};
+use super::{bind, name, parsed, require, value, value_or, word};
 use crate::config::function::{Bound, Entry, Failing, Function, Mode, Response, ResponseBody};
 use crate::config::raw::{self, Field, File, Named, closest, list};
 use crate::config::report::{Problem, Span};
@@ -51,6 +51,7 @@ fn only_limits(defaults: &raw::Function, source: &mut Source<'_>) {
         ("library", defaults.library.as_ref().map(|f| &f.span)),
         ("prototype", defaults.prototype.as_ref().map(|f| &f.span)),
         ("handler", defaults.handler.as_ref().map(|f| &f.span)),
+        ("request_body", defaults.request_body.as_ref().map(|f| &f.span)),
     ];
     for (key, span) in own.into_iter().chain(beside_a_prototype(defaults)) {
         if let Some(span) = span {
@@ -123,7 +124,10 @@ fn entry(raw: &raw::Function, section: &Span, source: &mut Source<'_>) -> Option
             source.wrong(problem.help("keep the one that the symbol is"));
             None
         }
-        (Some(_), None) => bind::bind(raw, source).map(|bound| Entry::Function(Box::new(bound))),
+        (Some(_), None) => {
+            no_stream(raw, source);
+            bind::bind(raw, source).map(|bound| Entry::Function(Box::new(bound)))
+        }
         (None, Some(_)) => handler(raw, source),
         (None, None) => {
             if !raw.meant.contains(&"prototype") && !raw.meant.contains(&"handler") {
@@ -140,6 +144,15 @@ fn entry(raw: &raw::Function, section: &Span, source: &mut Source<'_>) -> Option
     }
 }
 
+/// A function has its body whole, which may be said.
+fn no_stream(raw: &raw::Function, source: &mut Source<'_>) {
+    if let (true, Some(field)) = (request_body(raw, source), &raw.request_body) {
+        let problem = Problem::at(&field.span, "only a `handler` can read a body while it comes");
+        let mend = "remove it: a function is given its body whole, by arguments = { … = \"body\" }";
+        source.wrong(problem.help(mend));
+    }
+}
+
 fn handler(raw: &raw::Function, source: &mut Source<'_>) -> Option<Entry> {
     for (key, span) in beside_a_prototype(raw) {
         if let Some(span) = span {
@@ -149,7 +162,15 @@ fn handler(raw: &raw::Function, source: &mut Source<'_>) -> Option<Entry> {
             );
         }
     }
-    parsed(raw.handler.as_ref(), source, name::symbol).map(|symbol| Entry::Handler { symbol })
+    let is_streamed = request_body(raw, source);
+    let symbol = parsed(raw.handler.as_ref(), source, name::symbol)?;
+    Some(Entry::Handler { symbol, is_streamed })
+}
+
+/// Whether the body is to be streamed.
+fn request_body(raw: &raw::Function, source: &mut Source<'_>) -> bool {
+    let words = [("whole", false), ("stream", true)];
+    word(raw.request_body.as_ref(), "request_body", &words, false, source)
 }
 
 impl Functions {
@@ -221,7 +242,7 @@ impl Functions {
         }
         let entry = match reference {
             Reference::Call => Entry::Function(Box::new(plain(&symbol))),
-            Reference::Handler => Entry::Handler { symbol },
+            Reference::Handler => Entry::Handler { symbol, is_streamed: false },
         };
         let limits = limits(&raw::Function::default(), &self.defaults, &self.sandboxes, source);
         let function = limits.function(route.into(), library_path(&library, source), entry);

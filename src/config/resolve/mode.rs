@@ -103,6 +103,8 @@ fn recycle(
 
 /// What a function says itself must mean something in its mode; `[defaults]` are for many.
 fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>) {
+    let is_stream = |field: &&Field<String>| field.value.as_deref() == Some("stream");
+    let streamed = raw.request_body.as_ref().filter(is_stream).map(|field| &field.span);
     let nothing = "nothing can be taken from the proxy itself";
     let is_range = matches!(
         value(raw.spares.as_ref()),
@@ -131,10 +133,12 @@ fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>)
             ("timeout", span(&raw.timeout), in_the_proxy),
             ("kill_grace", span(&raw.kill_grace), in_the_proxy),
             ("on_disconnect", span(&raw.on_disconnect), in_the_proxy),
+            ("request_body", streamed, "the event loop that would read on is held by the call"),
         ],
         Mode::Detached => &[
             ("pool", span(&raw.pool), "each of its processes has one call"),
             ("on_disconnect", span(&raw.on_disconnect), "no client waits for its calls"),
+            ("request_body", streamed, "its client has its answer before the call runs"),
         ],
     };
     for (key, written, why) in wrong {

@@ -67,9 +67,9 @@ pub(super) unsafe extern "C" fn body<E: Exchange>(
 ) -> *const c_void {
     // SAFETY: the contract of this file.
     unsafe {
-        let body = exchange::<E>(request).map_or(&[][..], E::body);
-        put(length, body.len());
-        body.as_ptr().cast()
+        let body = exchange::<E>(request).and_then(E::body);
+        put(length, body.map_or(0, <[u8]>::len));
+        body.map_or(ptr::null(), |body| body.as_ptr().cast())
     }
 }
 
@@ -80,13 +80,16 @@ pub(super) unsafe extern "C" fn read<E: Exchange>(
 ) -> isize {
     // SAFETY: the contract of this file.
     let it = unsafe { exchange::<E>(request) };
-    let Some(it) = it.filter(|_| size == 0 || !buffer.is_null()) else {
-        return -isize::try_from(Errno::INVAL.raw_os_error()).unwrap_or(1);
+    let into: &mut [MaybeUninit<u8>] = match size {
+        0 => &mut [],
+        _ if buffer.is_null() => return negative(Errno::INVAL),
+        // SAFETY: the contract of this file.
+        _ => unsafe { slice::from_raw_parts_mut(buffer.cast(), size) },
     };
-    let piece = it.read(size);
-    // SAFETY: the contract of this file; a piece is at most `size` bytes, and the host's own memory.
-    unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), buffer.cast(), piece.len()) };
-    piece.len().cast_signed()
+    match it.map_or(Err(Errno::INVAL), |it| it.read(into)) {
+        Ok(count) => count.cast_signed(),
+        Err(error) => negative(error),
+    }
 }
 
 pub(super) unsafe extern "C" fn time_left_ms<E: Exchange>(request: *const c_void) -> i64 {
@@ -151,4 +154,28 @@ pub(super) unsafe extern "C" fn write<E: Exchange>(
     // SAFETY: the contract of this file.
     let given = unsafe { exchange::<E>(response).zip(data(piece, size)) };
     code(given.map(|(it, piece)| it.write(piece)))
+}
+
+pub(super) unsafe extern "C" fn phase<E: Exchange>(
+    request: *const c_void,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: the contract of this file.
+    let given = unsafe { exchange::<E>(request).map(|it| (it, bytes(name).unwrap_or_default())) };
+    code(given.map(|(it, name)| it.phase(name)))
+}
+
+pub(super) unsafe extern "C" fn sendfd<E: Exchange>(
+    response: *const c_void,
+    file: c_int,
+    offset: u64,
+    length: u64,
+) -> c_int {
+    if file < 0 {
+        return code(Some(Err(Errno::BADF)));
+    }
+    // SAFETY: a number that is not open is answered with EBADF; C keeps it open until this returns.
+    let file = unsafe { BorrowedFd::borrow_raw(file) };
+    // SAFETY: the contract of this file.
+    code(unsafe { exchange::<E>(response) }.map(|it| it.send_file(file, offset, length)))
 }

@@ -18,11 +18,16 @@ impl Exchange for Fixed {
     fn param(&self, name: &[u8]) -> Option<&CStr> {
         self.header(name)
     }
-    fn body(&self) -> &[u8] {
-        b"body"
+    fn body(&self) -> Option<&[u8]> {
+        Some(b"body")
     }
-    fn read(&self, most: usize) -> &[u8] {
-        &self.body()[..most.min(4)]
+    fn read(&self, into: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+        self.0?;
+        let count = into.len().min(4);
+        for (to, byte) in into.iter_mut().zip(b"body") {
+            to.write(*byte);
+        }
+        Ok(count)
     }
     fn time_left_ms(&self) -> i64 {
         7
@@ -40,6 +45,12 @@ impl Exchange for Fixed {
         self.0
     }
     fn add_header(&self, _: &[u8], _: &[u8], _: bool) -> Result<(), Errno> {
+        self.0
+    }
+    fn phase(&self, _: &[u8]) -> Result<(), Errno> {
+        self.0
+    }
+    fn send_file(&self, _: BorrowedFd<'_>, _: u64, _: u64) -> Result<(), Errno> {
         self.0
     }
     fn write(&self, _: &[u8]) -> Result<(), Errno> {

@@ -15,6 +15,8 @@ const END: u8 = 6;
 const LOG: u8 = 7;
 const BROKEN: u8 = 8;
 const FORKED: u8 = 9;
+const FILE: u8 = 10;
+const PHASE: u8 = 11;
 
 const PHASES: [Phase; 4] = [Phase::Spawn, Phase::Confine, Phase::Load, Phase::Init];
 
@@ -38,11 +40,17 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) {
         }),
         FromWorker::Head { id, status, headers } => frame(out, HEAD, |out| {
             out.u64(*id);
-            out.u16(*status);
-            out.list(headers, |out, (name, value)| {
-                out.bytes(name);
-                out.bytes(value);
-            });
+            put_head(out, *status, headers);
+        }),
+        FromWorker::File { id, status, headers, offset, length } => frame(out, FILE, |out| {
+            out.u64(*id);
+            put_head(out, *status, headers);
+            out.u64(*offset);
+            out.u64(*length);
+        }),
+        FromWorker::Phase { id, name } => frame(out, PHASE, |out| {
+            out.u64(*id);
+            out.text(name);
         }),
         FromWorker::Chunk { id, data } => encode_chunk(*id, data, out),
         FromWorker::End { id, code, spent } => frame(out, END, |out| {
@@ -83,13 +91,36 @@ pub fn decode_from_worker(payload: &[u8]) -> Result<FromWorker, CodecError> {
         HEAD => Ok(FromWorker::Head {
             id: input.u64()?,
             status: input.u16()?,
-            headers: input.list(|input| Ok((input.bytes()?, input.bytes()?)))?,
+            headers: headers(input)?,
         }),
+        FILE => Ok(FromWorker::File {
+            id: input.u64()?,
+            status: input.u16()?,
+            headers: headers(input)?,
+            offset: input.u64()?,
+            length: input.u64()?,
+        }),
+        PHASE => Ok(FromWorker::Phase { id: input.u64()?, name: input.text()? }),
         CHUNK => Ok(FromWorker::Chunk { id: input.u64()?, data: input.bytes()? }),
         END => Ok(FromWorker::End { id: input.u64()?, code: input.i32()?, spent: spent(input)? }),
         LOG => Ok(FromWorker::Log { level: input.u8()?, message: input.text()? }),
         tag => Err(CodecError::Unknown { what: "kind", tag }),
     })
+}
+
+/// Names and values.
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn put_head(out: &mut Writer<'_>, status: u16, headers: &Headers) {
+    out.u16(status);
+    out.list(headers, |out, (name, value)| {
+        out.bytes(name);
+        out.bytes(value);
+    });
+}
+
+fn headers(input: &mut Reader<'_>) -> Result<Headers, CodecError> {
+    input.list(|input| Ok((input.bytes()?, input.bytes()?)))
 }
 
 fn put_phase(out: &mut Writer<'_>, phase: Phase) {
@@ -178,6 +209,14 @@ mod tests {
             },
             FromWorker::Head { id: 7, status: 201, headers: vec![(b"x".to_vec(), b"y".to_vec())] },
             FromWorker::Chunk { id: 7, data: vec![0; 300] },
+            FromWorker::File {
+                id: 7,
+                status: 200,
+                headers: vec![(b"x".to_vec(), b"y".to_vec())],
+                offset: 3,
+                length: u64::MAX,
+            },
+            FromWorker::Phase { id: 7, name: "fetch".into() },
             FromWorker::End { id: 7, code: -22, spent },
             FromWorker::Broken { id: 7, message: "overrun".into() },
             FromWorker::Log { level: 6, message: "decoded".into() },

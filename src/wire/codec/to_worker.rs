@@ -11,6 +11,8 @@ use crate::wire::{CallFrame, Entry, Hello, Input, Life, Request, ToWorker};
 const HELLO: u8 = 1;
 const CALL: u8 = 2;
 const FORK: u8 = 3;
+const BODY: u8 = 4;
+const BODY_END: u8 = 5;
 
 /// Appends `message` as a whole frame.
 pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) {
@@ -18,7 +20,20 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) {
         ToWorker::Hello(hello) => frame(out, HELLO, |out| put_hello(out, hello)),
         ToWorker::Call(call) => frame(out, CALL, |out| put_call(out, call)),
         ToWorker::Fork { mark } => frame(out, FORK, |out| out.u64(*mark)),
+        ToWorker::Body { id, data } => encode_body(*id, data, out),
+        ToWorker::BodyEnd { id, is_whole } => frame(out, BODY_END, |out| {
+            out.u64(*id);
+            out.u8(u8::from(*is_whole));
+        }),
     }
+}
+
+/// Appends a [`ToWorker::Body`] of bytes that are only borrowed.
+pub fn encode_body(id: u64, data: &[u8], out: &mut Vec<u8>) {
+    frame(out, BODY, |out| {
+        out.u64(id);
+        out.bytes(data);
+    });
 }
 
 /// Reads one payload.
@@ -30,6 +45,8 @@ pub fn decode_to_worker(payload: &[u8]) -> Result<ToWorker, CodecError> {
         HELLO => hello(input).map(ToWorker::Hello),
         CALL => call(input).map(ToWorker::Call),
         FORK => Ok(ToWorker::Fork { mark: input.u64()? }),
+        BODY => Ok(ToWorker::Body { id: input.u64()?, data: input.bytes()? }),
+        BODY_END => Ok(ToWorker::BodyEnd { id: input.u64()?, is_whole: flag(input)? }),
         tag => Err(CodecError::Unknown { what: "kind", tag }),
     })
 }
@@ -136,6 +153,7 @@ fn put_request(out: &mut Writer<'_>, request: &Request) {
         out.text(value);
     });
     out.bytes(&request.body);
+    out.u8(u8::from(request.is_streamed));
 }
 
 fn request(input: &mut Reader<'_>) -> Result<Request, CodecError> {
@@ -148,6 +166,7 @@ fn request(input: &mut Reader<'_>) -> Result<Request, CodecError> {
         headers: input.list(|input| Ok((input.bytes()?, input.bytes()?)))?,
         params: input.list(|input| Ok((input.c_text()?, input.c_text()?)))?,
         body: input.bytes()?,
+        is_streamed: flag(input)?,
     })
 }
 
@@ -203,6 +222,7 @@ mod tests {
             headers: vec![(b"x-a".to_vec(), b"\xff".to_vec()), (b"x-a".to_vec(), Vec::new())],
             params: vec![("id".into(), "7".into())],
             body: b"\0\0binary".to_vec(),
+            is_streamed: true,
         };
         let inputs = [
             Input::Values(Vec::new()),
@@ -225,7 +245,9 @@ mod tests {
         let call = |input| ToWorker::Call(CallFrame { id: 9, time_left_ms: u64::MAX, input });
         let hellos = entries.into_iter().zip([Confinement::least(), everything()]).map(hello);
         let frames = hellos.chain(inputs.into_iter().map(call));
-        frames.chain([ToWorker::Fork { mark: 7 }]).collect()
+        let body = ToWorker::Body { id: 9, data: b"piece".to_vec() };
+        let ends = [true, false].map(|is_whole| ToWorker::BodyEnd { id: 9, is_whole });
+        frames.chain([ToWorker::Fork { mark: 7 }, body]).chain(ends).collect()
     }
 
     #[test]

@@ -32,6 +32,10 @@ impl Head {
         if name.is_empty() || !name.iter().all(is_token) || !value.iter().all(is_field) {
             return Err(Errno::INVAL);
         }
+        let replace = replace || is_length(name);
+        if is_length(name) && length(value).is_none() {
+            return Err(Errno::INVAL);
+        }
         let others = |(known, _): &&(Vec<u8>, _)| !replace || !known.eq_ignore_ascii_case(name);
         let kept = self.headers.iter().filter(others).map(size).sum::<usize>();
         if kept.saturating_add(name.len() + value.len() + 32) > MAX_HEADERS {
@@ -45,6 +49,27 @@ impl Head {
     pub(super) fn into_frame(self, id: u64) -> FromWorker {
         FromWorker::Head { id, status: self.status, headers: self.headers }
     }
+
+    /// With bytes of a file for its body.
+    pub(super) fn into_file(self, id: u64, offset: u64, length: u64) -> FromWorker {
+        FromWorker::File { id, status: self.status, headers: self.headers, offset, length }
+    }
+
+    /// Bytes of the body, where it says so.
+    pub(super) fn announced(&self) -> Option<u64> {
+        let said = self.headers.iter().find(|(name, _)| is_length(name));
+        said.and_then(|(_, value)| length(value))
+    }
+}
+
+fn is_length(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"content-length")
+}
+
+/// Digits only (RFC 9110 section 8.6).
+fn length(value: &[u8]) -> Option<u64> {
+    let digits = str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok())
 }
 
 fn size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
@@ -81,7 +106,10 @@ mod tests {
 
     #[test]
     fn what_http_does_not_allow_is_refused() {
-        let cases: [(&[u8], &[u8], _); 8] = [
+        let cases: [(&[u8], &[u8], _); 11] = [
+            (b"Content-Length", b"70", Ok(())),
+            (b"content-length", b"+7", Err(Errno::INVAL)),
+            (b"content-length", b"", Err(Errno::INVAL)),
             (b"x-a", b"plain", Ok(())),
             (b"x-a", b"", Ok(())),
             (b"x-a", b"tab\tand \xff", Ok(())),

@@ -1,7 +1,6 @@
 //! The request as it is lent to C: strings with a NUL at their end, in one place for as long as the handler runs.
 
 use std::ffi::{CStr, CString};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ffi::abi::Text;
 use crate::wire::Request;
@@ -21,16 +20,11 @@ pub(super) struct Lent {
     peer: CString,
     headers: Vec<(CString, CString)>,
     params: Vec<(CString, CString)>,
-    /// With one NUL more than the client sent.
-    body: Vec<u8>,
-    /// How much of the body was read.
-    position: AtomicUsize,
 }
 
 impl Lent {
     pub(super) fn new(request: Request) -> Result<Self, RequestError> {
-        let Request { id, method, path, query, peer, headers, params, mut body } = request;
-        body.push(0);
+        let Request { id, method, path, query, peer, headers, params, .. } = request;
         Ok(Self {
             method: owned("method", method)?,
             path: owned("path", path)?,
@@ -39,8 +33,6 @@ impl Lent {
             peer: owned("peer", peer)?,
             headers: pairs("header", headers)?,
             params: pairs("path parameter", params)?,
-            body,
-            position: AtomicUsize::new(0),
         })
     }
 
@@ -65,19 +57,6 @@ impl Lent {
     pub(super) fn param(&self, name: &[u8]) -> Option<&CStr> {
         first(&self.params, |known| known == name)
     }
-
-    pub(super) fn body(&self) -> &[u8] {
-        self.body.split_last().map_or(&[], |(_nul, body)| body)
-    }
-
-    /// Threads that read at once share the body between them, and get no byte twice.
-    pub(super) fn read(&self, most: usize) -> &[u8] {
-        let body = self.body();
-        let next = |from: usize| Some(from.saturating_add(most).min(body.len()));
-        let from = self.position.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let from = from.unwrap_or(body.len());
-        body.get(from..from.saturating_add(most).min(body.len())).unwrap_or_default()
-    }
 }
 
 fn owned(what: &'static str, text: impl Into<Vec<u8>>) -> Result<CString, RequestError> {
@@ -99,18 +78,18 @@ fn first(pairs: &[(CString, CString)], is_it: impl Fn(&[u8]) -> bool) -> Option<
 mod tests {
     use super::*;
 
-    fn lent(body: &[u8]) -> Lent {
+    fn lent() -> Lent {
         let header = |name: &str, value: &str| (name.into(), value.into());
         let headers = vec![header("host", "a"), header("x-a", "1"), header("X-A", "2")];
         let params = vec![("id".into(), "7".into())];
         let peer = "127.0.0.1:1".into();
-        let request = Request { peer, headers, params, body: body.to_vec(), ..Request::default() };
+        let request = Request { peer, headers, params, ..Request::default() };
         Lent::new(request).unwrap()
     }
 
     #[test]
     fn names_of_headers_have_no_case_and_those_of_params_do() {
-        let lent = lent(b"");
+        let lent = lent();
         assert_eq!(lent.header(b"X-a"), Some(c"1"));
         assert_eq!(lent.header(b"x-b"), None);
         assert_eq!(lent.header_at(2), Some((c"X-A", c"2")));
@@ -118,14 +97,6 @@ mod tests {
         assert_eq!(lent.param(b"id"), Some(c"7"));
         assert_eq!(lent.param(b"ID"), None);
         assert_eq!((lent.text(Text::Peer), lent.text(Text::Query)), (c"127.0.0.1:1", c""));
-    }
-
-    #[test]
-    fn reading_ends_with_the_body() {
-        let lent = lent(b"seven b");
-        let pieces = [3, 0, usize::MAX, 3].map(|most| lent.read(most));
-        assert_eq!(pieces, [&b"sev"[..], b"", b"en b", b""]);
-        assert_eq!(lent.body(), b"seven b");
     }
 
     #[test]
