@@ -251,7 +251,7 @@ mod tests {
     fn unknown_kinds_and_hostile_text_are_refused() {
         let unknown = |what, tag| Err(CodecError::Unknown { what, tag });
         assert_eq!(decode_from_worker(&[0]), unknown("kind", 0));
-        assert_eq!(decode_from_worker(&[10]), unknown("kind", 10));
+        assert_eq!(decode_from_worker(&[12]), unknown("kind", 12));
         assert_eq!(decode_from_worker(&[FAILED, 4, 0, 0, 0, 0]), unknown("phase", 4));
         assert_eq!(decode_from_worker(&[LOG, 6, 1, 0, 0, 0, 0xff]), Err(CodecError::Text));
     }
