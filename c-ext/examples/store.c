@@ -16,7 +16,7 @@
 static int busy(void *user, int tries) {
     cof_request *req = (cof_request *)user;
     if (tries == 0) cof_phase(req, "lock");
-    if (cof_cancelled(req) || cof_time_left_ms(req) < 50) return 0;
+    if (cof_cancelled(req) || cof_time_left_ms(req) < 300) return 0;
     usleep(10000);
     return 1;
 }

@@ -65,7 +65,7 @@ fn curl_passes_on_what_a_slow_server_sends() {
 
 #[test]
 fn sqlite_waits_for_a_lock_as_long_as_the_call_may() {
-    let Some(store) = example("store", "timeout = \"1s\"") else { return };
+    let Some(store) = example("store", "timeout = \"2s\"") else { return };
     if Command::new("python3").args(["-c", "import sqlite3"]).status().is_err() {
         return skip("no python3 to hold the lock");
     }
