@@ -35,7 +35,8 @@ fn hangs(stage: &Stage, name: &str, is_docile: bool) {
     let answer = stage.call(name, late(LIMIT));
     let over = begun.elapsed();
     assert!(answer.elapsed >= LIMIT, "{name}: {:?}", answer.elapsed);
-    assert!(over < LIMIT + GRACE + AT_ONCE, "{name}: its worker was there for {over:?}");
+    // With the looks at what is left.
+    assert!(over < LIMIT + GRACE + 2 * AT_ONCE, "{name}: its worker was there for {over:?}");
     let kills = |cause, signal| {
         let labels = [("cause", cause), ("signal", signal)];
         of(&stage.cofferdam, "worker_kills_total", name, &labels)
