@@ -183,8 +183,9 @@ impl abi::Exchange for Exchange<'_> {
 
     fn write(&self, data: &[u8]) -> Result<(), Errno> {
         let mut answer = self.answer();
-        let room = match &*answer {
-            Written::Nothing(head) => head.announced().filter(|_| !self.is_head),
+        let room = match &mut *answer {
+            Written::Nothing(_) if self.is_head => None,
+            Written::Nothing(head) => head.announced_for(data.len() as u64),
             Written::Head(left) => *left,
             Written::File => return Err(Errno::ALREADY),
         };

@@ -55,6 +55,14 @@ impl Head {
         FromWorker::File { id, status: self.status, headers: self.headers, offset, length }
     }
 
+    /// As [`Head::announced`]. What the first write already breaks is taken out: the framing is the proxy's then.
+    pub(super) fn announced_for(&mut self, first: u64) -> Option<u64> {
+        if self.announced().is_some_and(|said| said < first) {
+            self.headers.retain(|(name, _)| !is_length(name));
+        }
+        self.announced()
+    }
+
     /// Bytes of the body, where it says so.
     pub(super) fn announced(&self) -> Option<u64> {
         let said = self.headers.iter().find(|(name, _)| is_length(name));
