@@ -85,6 +85,20 @@ impl RequestBody {
         Ok(whole.freeze())
     }
 
+    /// Waits for the end of a body that says it is empty: HTTP/2 may bring bytes all the same, which make its request
+    /// malformed (RFC 9113 section 8.1.1), and in HTTP/1.1 it would be whole already.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`]; [`Error::BodyTimeout`] and [`Error::BodyTooSlow`] where it does not end.
+    pub async fn ends_empty(&mut self) -> Result<(), Error> {
+        while let Some(frame) = self.frame().await {
+            if frame?.data_ref().is_some_and(|data| !data.is_empty()) {
+                return Err(Error::BadRequest("a body that is longer than its Content-Length"));
+            }
+        }
+        Ok(())
+    }
+
     /// Ready when nothing came for too long, or not all in time.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Error> {
         let Some(whole) = self.whole else {

@@ -1,10 +1,11 @@
 //! `proxy = …`: passes a request to an upstream and its answer back, both bodies as streams.
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, HOST, TE};
+use http::header::{HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -20,7 +21,7 @@ use crate::handler::upgrade::{self, Upgrade};
 use crate::handler::upstream::body::Way;
 use crate::handler::upstream::linger::{Lingering, Places};
 use crate::handler::upstream::{Carrier, Connections, Group, Lease, Trouble, UpstreamBody};
-use crate::handler::{Answering, Asked, Body, Error, Peer, Request, Response, Waited};
+use crate::handler::{Answering, Asked, Body, Error, Peer, Request, RequestBody, Response, Waited};
 
 /// Proxies to one upstream.
 #[derive(Clone)]
@@ -85,11 +86,16 @@ struct Passing {
     is_grpc: bool,
     is_timed: bool,
     arrived: Instant,
+    /// It announces no body, and may send one all the same.
+    is_unsettled: bool,
 }
 
 impl Shared {
-    async fn pass(&self, request: Request, passing: Passing) -> Result<Response, Error> {
+    async fn pass(&self, mut request: Request, passing: Passing) -> Result<Response, Error> {
         let by_route = self.timeout.map(|limit| passing.arrived + limit);
+        if passing.is_unsettled {
+            Box::pin(self.settle(&mut request, by_route)).await?;
+        }
         let lease = match self.group().free_lease() {
             Some(lease) => lease,
             None => Box::pin(self.wait_for_lease(by_route)).await?,
@@ -109,9 +115,20 @@ impl Shared {
     }
 
     async fn wait_for_lease(&self, by_route: Option<Instant>) -> Result<Lease, Error> {
-        let Some(deadline) = by_route else { return self.group().lease(None).await };
-        let lease = timeout_at(deadline.into(), self.group().lease(None)).await;
-        lease.unwrap_or_else(|_| Err(self.too_slow()))
+        self.in_time(by_route, self.group().lease(None)).await
+    }
+
+    async fn settle(&self, request: &mut Request, by_route: Option<Instant>) -> Result<(), Error> {
+        self.in_time(by_route, request.body.ends_empty()).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        by_route: Option<Instant>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Some(deadline) = by_route else { return work.await };
+        timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(self.too_slow()))
     }
 
     /// The head of an answer, by whichever limit comes first: one timer, not two.
@@ -165,13 +182,11 @@ impl Shared {
         Ok(Response::from_parts(head, body))
     }
 
-    /// A stream of HTTP/2 is reset for nothing, a connection of HTTP/1 is not. A body ends with its client, and so does a
-    /// request that announces none and then sends one; and where the app's requests are counted, nobody else's may run
-    /// beside them.
+    /// A stream of HTTP/2 is reset for nothing, a connection of HTTP/1 is not. A body ends with its client; and where the
+    /// app's requests are counted, nobody else's may run beside them.
     fn may_linger(&self, request: &Request) -> bool {
         request.head.version == Version::HTTP_2
             && request.body.is_end_stream()
-            && !request.head.headers.contains_key(CONTENT_LENGTH)
             && self.group().config().limit.is_none()
     }
 
@@ -235,6 +250,7 @@ impl Shared {
             is_grpc: self.passes_grpc(&request.head),
             is_timed: request.context.is_timed,
             arrived: request.context.arrived,
+            is_unsettled: is_unsettled(&request.body),
         };
         let Asked { head, body, context } = &mut **request;
         strip_hop_by_hop(&mut head.headers);
@@ -274,6 +290,10 @@ impl Shared {
         lease.failed(Trouble::Timeout, &error);
         error
     }
+}
+
+fn is_unsettled(body: &RequestBody) -> bool {
+    !body.is_end_stream() && body.size_hint().exact() == Some(0)
 }
 
 fn host_of(origin: Option<&Origin>) -> HeaderValue {

@@ -229,6 +229,24 @@ fn a_body_that_is_not_as_long_as_announced_is_no_request() {
 }
 
 #[test]
+fn a_request_that_announces_no_body_waits_until_none_has_come() {
+    let stage = Stage::new();
+    for (data, passes) in [(&b""[..], true), (b"1", false)] {
+        stage.tap.forget();
+        let mut client = Frames::open(stage.cofferdam.addr());
+        let fields = [":method|POST", SCHEME, AUTHORITY, PATH, "content-length|0"];
+        begin(&mut client, 1, &fields, false);
+        begin(&mut client, 3, &[METHOD, SCHEME, AUTHORITY, ":path|/y"], true);
+        assert!(matches!(client.outcome(3), Outcome::Answer(200, _)));
+        assert_eq!(stage.tap.requests(1)[0].target, "/y", "what came first may be malformed");
+        client.send(frames::DATA, frames::END_STREAM, 1, data).unwrap();
+        let outcome = client.outcome(1);
+        assert_eq!(matches!(outcome, Outcome::Answer(200, _)), passes, "{data:?}: {outcome:?}");
+        assert_eq!(stage.tap.seen().requests.len(), 1 + usize::from(passes), "{data:?}");
+    }
+}
+
+#[test]
 fn what_is_clear_passes_as_one_request() {
     let stage = Stage::new();
     let rows: [(&Fields, &str, &str); 9] = [
