@@ -63,7 +63,11 @@ enum Command {
         compare: bool,
     },
     /// Say what this kernel lets this user do, what is weaker than it could be, and how to mend it
-    Doctor,
+    Doctor {
+        /// Which system calls the levels of sandbox refuse or allow instead, each group with its reason
+        #[arg(long)]
+        syscalls: bool,
+    },
     /// Play the problem and its cure: an app whose event loop blocks, alone and with Cofferdam before it
     Demo {
         /// On the blocking endpoint at once, 1 to 1000
@@ -99,7 +103,8 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         Command::Call { file, function, arguments, compare } => {
             call::call(&file, worker, &function, &arguments, compare)
         }
-        Command::Doctor => doctor::doctor(worker),
+        Command::Doctor { syscalls: true } => doctor::system_calls(),
+        Command::Doctor { syscalls: false } => doctor::doctor(worker),
         Command::Demo { clients, port, exit } => {
             let options = demo::Options { clients, port, exit, worker: cli.worker };
             demo::run(&options).map_err(AppError::runtime)

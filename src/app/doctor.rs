@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::app::AppError;
 use crate::child::groups::place;
-use crate::child::sandbox::Feature;
+use crate::child::sandbox::{Feature, calls};
 use crate::child::{Spawner, WorkerProgram};
 use crate::sys::orphans::Children;
 use crate::sys::{descriptors, landlock, priority, privileges, procfs};
@@ -26,6 +26,33 @@ struct Finding {
 /// Standard output is gone.
 pub fn doctor(worker: Option<&Path>) -> Result<(), AppError> {
     print(&findings(worker)).map_err(AppError::runtime)
+}
+
+/// Tells which system calls a sandbox refuses, and which `strict` leaves.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn system_calls() -> Result<(), AppError> {
+    let lists = [
+        ("refused with EPERM from `basic` on", calls::DENIED),
+        (
+            "left under `strict`: any other ends the call with 502 `sandbox_violation`",
+            calls::ALLOWED,
+        ),
+        ("left under `strict` where ports are", calls::NETWORK),
+    ];
+    let print = || {
+        let mut out = io::stdout().lock();
+        for (what, groups) in lists {
+            writeln!(out, "{what}:")?;
+            for group in groups {
+                let names: Vec<_> = group.calls().collect();
+                writeln!(out, "  {}\n    {}", group.why, names.join(" "))?;
+            }
+        }
+        Ok(())
+    };
+    print().map_err(|problem: io::Error| AppError::runtime(problem))
 }
 
 fn print(findings: &[Finding]) -> io::Result<()> {

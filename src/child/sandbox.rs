@@ -1,7 +1,7 @@
 //! From a function's sandbox to what its workers apply: all that is decided is decided here, once, in the proxy.
 //! What this machine lacks is left out, and told.
 
-mod calls;
+pub mod calls;
 mod filter;
 mod reach;
 

@@ -43,6 +43,26 @@ fn each_thing_is_ok_or_degraded_and_that_is_no_failure() {
 }
 
 #[test]
+fn each_system_call_that_is_refused_stands_below_its_reason() {
+    let ended = cofferdam(["doctor", "--syscalls"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    let reason_of = |call: &str| {
+        let holds =
+            |line: &&str| line.starts_with("    ") && line.split(' ').any(|word| word == call);
+        lines.iter().position(holds).map(|at| lines[at - 1].trim())
+    };
+    for (call, reason) in [
+        ("ptrace", "read, write or steer another process"),
+        ("mount", "change what is mounted, or where the root is"),
+        ("getrandom", "chance"),
+        ("connect", "connections"),
+    ] {
+        assert_eq!(reason_of(call), Some(reason), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn a_worker_program_that_is_missing_is_told() {
     let ended = cofferdam(["--worker", "/nowhere/cofferdam-worker", "doctor"]);
     assert_eq!(ended.code, Some(0));

@@ -2,17 +2,16 @@
 //! A name that a machine does not have is passed over there.
 
 /// System calls of one kind.
-pub(super) struct Group {
+pub struct Group {
     /// What is refused, or what it is needed for.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for those who read this file"))]
-    why: &'static str,
+    pub why: &'static str,
     /// Their names, with spaces between.
     names: &'static str,
 }
 
 impl Group {
     /// Their names.
-    pub(super) fn calls(&self) -> impl Iterator<Item = &'static str> {
+    pub fn calls(&self) -> impl Iterator<Item = &'static str> {
         self.names.split_ascii_whitespace()
     }
 }
@@ -22,7 +21,7 @@ const fn group(why: &'static str, names: &'static str) -> Group {
 }
 
 /// Fail with EPERM from `basic` on.
-pub(super) const DENIED: &[Group] = &[
+pub const DENIED: &[Group] = &[
     group(
         "read, write or steer another process",
         "kcmp pidfd_getfd process_madvise process_mrelease process_vm_readv \
@@ -61,7 +60,7 @@ pub(super) const DENIED: &[Group] = &[
 ];
 
 /// Done under `strict`; all others end the process.
-pub(super) const ALLOWED: &[Group] = &[
+pub const ALLOWED: &[Group] = &[
     group(
         "memory",
         "brk madvise membarrier memfd_create mincore mlock mlock2 mmap mprotect mremap \
@@ -114,7 +113,7 @@ pub(super) const ALLOWED: &[Group] = &[
 ];
 
 /// Done under `strict` as well, where the sandbox leaves ports in reach.
-pub(super) const NETWORK: &[Group] = &[group(
+pub const NETWORK: &[Group] = &[group(
     "connections",
     "accept accept4 bind connect getpeername getsockname getsockopt listen setsockopt \
          socket socketpair",
