@@ -13,15 +13,13 @@ mod support;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use cofferdam::app::demo::spread::Spread;
-use support::client::{Connection, at_once, wait_until};
+use support::client::{CONNECTIONS, drive};
 use support::kernel::{self, Machine};
 use support::program::Cofferdam;
 use support::report::{self, Limits, ms, option};
 
-const CONNECTIONS: u32 = 16;
 const DIRECT: &str = "/respond";
 const CALL: &str = "/call";
 
@@ -36,7 +34,7 @@ fn main() -> ExitCode {
     println!(
         "{rate} calls and {rate} direct answers a second for {seconds} s on {CONNECTIONS} connections"
     );
-    let [direct, called] = drive(address, [DIRECT, CALL], rate, seconds);
+    let [direct, called] = drive(address, [DIRECT, CALL], rate, seconds, is_zero);
     Machine::now(pid).report_since(&machine);
     let now = kernel::cpu(pid);
     let workers = ms(now.children - cpu.children) / called.count() as f64;
@@ -48,7 +46,8 @@ fn main() -> ExitCode {
 /// Milliseconds of the proxy's CPU for one direct answer: what of its time is no call's.
 fn direct_cpu(pid: u32, address: SocketAddr, rate: u32, seconds: u32) -> f64 {
     let before = kernel::cpu(pid).own;
-    let answers: usize = drive(address, [DIRECT; 2], rate, seconds).iter().map(Spread::count).sum();
+    let answers: usize =
+        drive(address, [DIRECT; 2], rate, seconds, is_zero).iter().map(Spread::count).sum();
     ms(kernel::cpu(pid).own - before) / answers as f64
 }
 
@@ -60,38 +59,8 @@ fn config(spares: u32) -> String {
     )
 }
 
-/// Each path at `rate` requests a second, evenly spaced, whatever the answers do.
-fn drive(address: SocketAddr, paths: [&'static str; 2], rate: u32, seconds: u32) -> [Spread; 2] {
-    let requests = rate * seconds * 2;
-    let gap = Duration::from_secs(1) / (rate * 2);
-    let begin = Instant::now() + Duration::from_millis(100);
-    let clients = at_once(CONNECTIONS as usize, move |client| {
-        let mut connection = Connection::open(address);
-        let mine = (client as u32..requests).step_by(CONNECTIONS as usize);
-        let ask = |request: u32| {
-            let path = which(request);
-            (path, time(&mut connection, begin + gap * request, paths[path]))
-        };
-        mine.map(ask).collect::<Vec<_>>()
-    });
-    let taken: Vec<(usize, Duration)> = clients().into_iter().flatten().collect();
-    [0, 1].map(|path| {
-        let of_path = taken.iter().filter(|(of, _)| *of == path);
-        Spread::of(of_path.map(|(_, taken)| *taken).collect()).unwrap()
-    })
-}
-
-/// One and the other in turn, and each connection carries both.
-fn which(request: u32) -> usize {
-    ((request + request / CONNECTIONS) % 2) as usize
-}
-
-fn time(connection: &mut Connection, due: Instant, path: &str) -> Duration {
-    let begun = wait_until(due);
-    let (status, body) = connection.get(path);
-    let taken = begun.elapsed();
-    assert_eq!((status, body.trim()), (200, "0"), "{path}");
-    taken
+fn is_zero(status: u16, body: &str) -> bool {
+    (status, body.trim()) == (200, "0")
 }
 
 fn lookups(cofferdam: &Cofferdam) -> [f64; 2] {

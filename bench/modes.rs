@@ -16,13 +16,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use cofferdam::app::demo::spread::Spread;
-use support::client::{Connection, at_once, wait_until};
+use support::client::{Connection, at_once, drive};
 use support::kernel::{self, Machine};
 use support::program::Cofferdam;
 use support::report::{Limits, ms, option};
 
-/// Of the fixed rate.
-const CONNECTIONS: u32 = 16;
 /// Of the flood: more than there are cores, so that the proxy always has something to do.
 const FLOODERS: usize = 8;
 
@@ -72,11 +70,11 @@ fn measure((name, keys, targets): Mode, rate: u32, seconds: u32, flood: u32) -> 
     );
     let cofferdam = Cofferdam::start(NOTHING, &config);
     let (pid, address) = (cofferdam.pid(), cofferdam.address);
-    drive(address, ["/call"; 2], rate, 1);
-    let direct_cpu = cpu_of(pid, || drive(address, ["/respond"; 2], rate, 2));
+    drive(address, ["/call"; 2], rate, 1, is_taken);
+    let direct_cpu = cpu_of(pid, || drive(address, ["/respond"; 2], rate, 2, is_taken));
     let mut spreads = None;
     let both_cpu = cpu_of(pid, || {
-        let [direct, called] = drive(address, ["/respond", "/call"], rate, seconds);
+        let [direct, called] = drive(address, ["/respond", "/call"], rate, seconds, is_taken);
         spreads = Some([direct.clone(), called.clone()]);
         [direct, called]
     });
@@ -98,28 +96,9 @@ fn cpu_of(pid: u32, run: impl FnOnce() -> [Spread; 2]) -> f64 {
     (used() - before) / answers as f64
 }
 
-/// Each path at `rate` requests a second, evenly spaced, whatever the answers do.
-fn drive(address: SocketAddr, paths: [&'static str; 2], rate: u32, seconds: u32) -> [Spread; 2] {
-    let requests = rate * seconds * 2;
-    let gap = Duration::from_secs(1) / (rate * 2);
-    let begin = Instant::now() + Duration::from_millis(100);
-    let clients = at_once(CONNECTIONS as usize, move |client| {
-        let mut connection = Connection::open(address);
-        let mine = (client as u32..requests).step_by(CONNECTIONS as usize);
-        let ask = |request: u32| {
-            let path = ((request + request / CONNECTIONS) % 2) as usize;
-            let begun = wait_until(begin + gap * request);
-            let (status, _) = connection.get(paths[path]);
-            assert!([200, 202].contains(&status), "{status}");
-            (path, begun.elapsed())
-        };
-        mine.map(ask).collect::<Vec<_>>()
-    });
-    let taken: Vec<(usize, Duration)> = clients().into_iter().flatten().collect();
-    [0, 1].map(|path| {
-        let of_path = taken.iter().filter(|(of, _)| *of == path);
-        Spread::of(of_path.map(|(_, taken)| *taken).collect()).unwrap()
-    })
+/// A detached call is accepted, the others have run.
+fn is_taken(status: u16, _: &str) -> bool {
+    [200, 202].contains(&status)
 }
 
 /// As many as [`FLOODERS`] clients can have, each asking again as soon as it has its answer.

@@ -4,7 +4,7 @@
 mod chatter;
 mod deaths;
 mod files;
-mod ground;
+pub mod ground;
 mod hangs;
 mod lies;
 mod litter;

@@ -2,8 +2,8 @@
 
 mod compare;
 mod detached;
-mod faults;
 mod fork;
+mod growth;
 mod inline;
 mod pool;
 mod thread;

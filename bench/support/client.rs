@@ -7,6 +7,8 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use cofferdam::app::demo::spread::Spread;
+
 /// A thread's stack: a thousand of them are started at once.
 const STACK: usize = 128 * 1024;
 /// No answer takes longer.
@@ -54,6 +56,41 @@ impl Connection {
         assert!(read > 0, "the connection ended in the middle of an answer");
         self.answer.extend_from_slice(&buffer[..read]);
     }
+}
+
+/// That [`drive`] opens.
+pub const CONNECTIONS: u32 = 16;
+
+/// Each path at `rate` requests a second, evenly spaced, whatever the answers do; `is_right` sees their status and body. One
+/// path and the other in turn, and each connection carries both.
+pub fn drive(
+    address: SocketAddr,
+    paths: [&'static str; 2],
+    rate: u32,
+    seconds: u32,
+    is_right: fn(u16, &str) -> bool,
+) -> [Spread; 2] {
+    let requests = rate * seconds * 2;
+    let gap = Duration::from_secs(1) / (rate * 2);
+    let begin = Instant::now() + Duration::from_millis(100);
+    let clients = at_once(CONNECTIONS as usize, move |client| {
+        let mut connection = Connection::open(address);
+        let mine = (client as u32..requests).step_by(CONNECTIONS as usize);
+        let ask = |request: u32| {
+            let path = ((request + request / CONNECTIONS) % 2) as usize;
+            let begun = wait_until(begin + gap * request);
+            let (status, body) = connection.get(paths[path]);
+            let taken = begun.elapsed();
+            assert!(is_right(status, &body), "{}: {status} {body}", paths[path]);
+            (path, taken)
+        };
+        mine.map(ask).collect::<Vec<_>>()
+    });
+    let taken: Vec<(usize, Duration)> = clients().into_iter().flatten().collect();
+    [0, 1].map(|path| {
+        let of_path = taken.iter().filter(|(of, _)| *of == path);
+        Spread::of(of_path.map(|(_, taken)| *taken).collect()).unwrap()
+    })
 }
 
 /// The body of one `GET` on a connection of its own.

@@ -24,7 +24,7 @@ pub struct SlowStart(Arc<Semaphore>);
 
 /// What one stream waits for, and then its answer. Dropped before that is there, it takes its place with it.
 pub struct Turn<F> {
-    answering: Pin<Box<F>>,
+    answering: F,
     places: Arc<Semaphore>,
     place: Option<OwnedSemaphorePermit>,
     waiting: Option<Pin<Box<Waiting>>>,
@@ -49,11 +49,11 @@ impl SlowStart {
         };
         let waiting = place.is_none().then(wait);
         let places = Arc::clone(&self.0);
-        Turn { answering: Box::pin(answering), places, place, waiting, is_answered: false }
+        Turn { answering, places, place, waiting, is_answered: false }
     }
 }
 
-impl<F: Future> Future for Turn<F> {
+impl<F: Future + Unpin> Future for Turn<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
@@ -61,7 +61,7 @@ impl<F: Future> Future for Turn<F> {
             self.place = ready!(waiting.as_mut().poll(context)).ok().and_then(Result::ok);
             self.waiting = None;
         }
-        let answer = ready!(self.answering.as_mut().poll(context));
+        let answer = ready!(Pin::new(&mut self.answering).poll(context));
         self.is_answered = true;
         Poll::Ready(answer)
     }

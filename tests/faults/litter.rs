@@ -1,6 +1,6 @@
 //! What a call leaves behind is gone with it, and what it takes too much of is its own.
 
-use super::ground::{ONE_SHOT, Stage, fault, fine, in_each_mode, in_each_of};
+use super::ground::{AT_ONCE, MODES, ONE_SHOT, Stage, fault, fine, in_each_mode, in_each_of};
 use crate::support::process::Process;
 
 #[test]
@@ -18,6 +18,20 @@ fn children_and_commands_go_with_the_call_and_do_not_delay_it() {
             }
         },
     );
+}
+
+/// What a call of a pool leaves in its group goes with its worker.
+#[test]
+fn a_child_of_a_pools_call_delays_neither_the_answer_nor_the_end() {
+    for (mode, keys) in &MODES[2..] {
+        let stage = Stage::new(mode, "", &[fault("litter", "child", keys)]);
+        let (answer, _) = stage.beside_a_neighbour("/child");
+        assert_eq!(answer.status, 200, "{mode}: {}", answer.text());
+        assert!(answer.elapsed < AT_ONCE, "{mode}: {:?}", answer.elapsed);
+        assert!(stage.cofferdam.stop().success(), "{mode}");
+        let left = answer.text().trim().parse().unwrap();
+        eventually!(Process::of(left), Option::is_none);
+    }
 }
 
 #[test]

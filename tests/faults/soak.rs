@@ -11,7 +11,7 @@ use crate::calls::ground::function;
 use crate::support::http::{self, Response};
 use crate::support::load::{Times, at_once, meanwhile};
 use crate::support::wait::pause;
-use crate::support::{Cofferdam, process, quiet};
+use crate::support::{Cofferdam, Dice, process, quiet};
 
 const CLIENTS: usize = 6;
 /// Between two kills of any worker.
@@ -51,18 +51,6 @@ fn functions(keys: &str) -> Vec<String> {
         declared("litter", "child", ""),
         declared("litter", "noise", noise),
     ]
-}
-
-/// xorshift64: variety, the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
 }
 
 /// What came, by route and reason; "killed": of a worker that was killed from outside.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cofferdam::wire::codec::encode_from_worker;
 
+use crate::support::Dice;
 use crate::support::clib::library;
 
 #[path = "../../fuzz/checks.rs"]
@@ -20,18 +21,6 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| fs::read(file).unwrap()).collect()
-}
-
-/// xorshift64: no randomness is needed, only variety.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
 }
 
 /// Bytes that mean something to one reader or another.

@@ -137,8 +137,9 @@ fn one_that_speaks_between_two_calls_is_ended_and_no_request_fails() {
 
 #[test]
 fn a_second_reply_is_nobodys_answer() {
-    let keys = "arguments = { id = { query = \"id\", default = 7 } }\nspares = 1";
-    let cofferdam = start(&[pooled("twice(uint64_t id)", keys)]);
+    let keys = "prototype = \"int forge(uint64_t id)\"\nmode = \"pool\"\ntraits = [\"reusable\"]\nspares = 1\n\
+                arguments = { id = { query = \"id\", default = 7 } }";
+    let cofferdam = start(&[function("f", "second_reply", keys, "")]);
     // A reply for a call that is not: the call that runs has no answer that can be trusted.
     let answer = cofferdam.get("/f");
     let id = problem(&answer, 502, "protocol");
