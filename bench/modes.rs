@@ -11,12 +11,11 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cofferdam::app::demo::spread::Spread;
-use support::client::{Connection, at_once, drive};
+use support::client::{drive, flood};
 use support::kernel::{self, Machine};
 use support::program::Cofferdam;
 use support::report::{Limits, ms, option};
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
     report(&figures)
 }
 
-fn measure((name, keys, targets): Mode, rate: u32, seconds: u32, flood: u32) -> Figures {
+fn measure((name, keys, targets): Mode, rate: u32, seconds: u32, flood_seconds: u32) -> Figures {
     let config = format!(
         "[functions.nothing]\nlibrary = \"./libbench.so\"\nprototype = \"int nothing(void)\"\n{keys}\n\
          traits = [\"reusable\", \"threadsafe\"]\nqueue = {{ length = 10000 }}\n\
@@ -80,7 +79,13 @@ fn measure((name, keys, targets): Mode, rate: u32, seconds: u32, flood: u32) -> 
     });
     let [direct, called] = spreads.unwrap();
     let added = [50.0, 99.0].map(|p| ms(called.percentile(p)) - ms(direct.percentile(p)));
-    let flood = if name == "detached" { [f64::NAN; 2] } else { flooded(address, flood) };
+    let flood = match name {
+        "detached" => [f64::NAN; 2],
+        _ => {
+            let taken = flood(address, "/call", FLOODERS, flood_seconds);
+            [taken.count() as f64 / f64::from(flood_seconds), ms(taken.percentile(50.0))]
+        }
+    };
     Figures { name, targets, added, flood, cpu: both_cpu * 2.0 - direct_cpu }
 }
 
@@ -99,23 +104,6 @@ fn cpu_of(pid: u32, run: impl FnOnce() -> [Spread; 2]) -> f64 {
 /// A detached call is accepted, the others have run.
 fn is_taken(status: u16, _: &str) -> bool {
     [200, 202].contains(&status)
-}
-
-/// As many as [`FLOODERS`] clients can have, each asking again as soon as it has its answer.
-fn flooded(address: SocketAddr, seconds: u32) -> [f64; 2] {
-    let end = Instant::now() + Duration::from_secs(seconds.into());
-    let clients = at_once(FLOODERS, move |_| {
-        let mut connection = Connection::open(address);
-        let mut taken = Vec::new();
-        while Instant::now() < end {
-            let begun = Instant::now();
-            assert_eq!(connection.get("/call").0, 200);
-            taken.push(begun.elapsed());
-        }
-        taken
-    });
-    let spread = Spread::of(clients().concat()).unwrap();
-    [spread.count() as f64 / f64::from(seconds), ms(spread.percentile(50.0))]
 }
 
 fn report(figures: &[Figures]) -> ExitCode {

@@ -19,8 +19,7 @@ mod support;
 mod table;
 mod verdict;
 
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -30,6 +29,7 @@ use options::Options;
 use peers::{Certificate, Peer, Program, Setup};
 use rounds::{Outcome, Plan};
 use support::kernel::Machine;
+use support::system::{find, version};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -126,20 +126,4 @@ fn note(plan: Plan) -> String {
         plan.rounds,
         plan.seconds
     )
-}
-
-/// What a program says of itself after `mark`.
-fn version(program: &str, mark: &str) -> String {
-    let Some(path) = find(program) else { return "(missing)".to_owned() };
-    let output = Command::new(path).arg("-v").output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    let word = said.split_once(mark).and_then(|(_, rest)| rest.split_whitespace().next());
-    word.unwrap_or("(unknown)").to_owned()
-}
-
-/// In the places of the system's programs too, which not every `PATH` has.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::{Body, Doors, Running, nginx};
+use super::{Body, Doors, Running};
+use crate::support::nginx;
 
 /// Starts it.
 pub fn start() -> Running {

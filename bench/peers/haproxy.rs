@@ -11,7 +11,7 @@ pub fn start(setup: &Setup<'_>) -> Running {
     let doors = Doors::free();
     let file = folder.path().join("haproxy.cfg");
     fs::write(&file, proxy(&doors, setup)).unwrap();
-    let mut command = Command::new(crate::find("haproxy").unwrap());
+    let mut command = Command::new(crate::support::system::find("haproxy").unwrap());
     let child = command.arg("-db").arg("-f").arg(file).spawn().unwrap();
     Running::new(child, doors, Some(folder))
 }

@@ -1,16 +1,13 @@
-//! nginx, tuned as its manual advises for a proxy: a pool of upstream connections, no access log, no temporary files.
-
-use std::fs;
-use std::path::Path;
-use std::process::{Child, Command};
+//! nginx, tuned as its manual advises for a proxy: a pool of upstream connections, no temporary files.
 
 use super::{Doors, Running, Setup};
+use crate::support::nginx;
 
 /// Starts it as a proxy.
 pub fn start(setup: &Setup<'_>) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let doors = Doors::free();
-    let child = run(folder.path(), setup.workers, &proxy(&doors, setup));
+    let child = nginx::run(folder.path(), setup.workers, &proxy(&doors, setup));
     Running::new(child, doors, Some(folder))
 }
 
@@ -45,23 +42,4 @@ server {{
         chain.display(),
         key.display()
     )
-}
-
-/// Runs it with `server` inside `http { … }`; its own files stay in `folder`.
-pub fn run(folder: &Path, workers: u32, server: &str) -> Child {
-    let place = folder.display();
-    // As root it would give up the right to read a folder that is root's.
-    let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
-        .concat();
-    let text = format!(
-        "{user}\ndaemon off;\nworker_processes {workers};\nworker_rlimit_nofile 16384;\n\
-         pid {place}/pid;\nerror_log stderr error;\nevents {{ worker_connections 8192; }}\n\
-         http {{\naccess_log off;\nkeepalive_requests 1000000000;\n{temporary}{server}}}\n"
-    );
-    let file = folder.join("nginx.conf");
-    fs::write(&file, text).unwrap();
-    let mut command = Command::new(crate::find("nginx").unwrap());
-    command.arg("-p").arg(folder).arg("-c").arg(file).spawn().unwrap()
 }

@@ -93,6 +93,23 @@ pub fn drive(
     })
 }
 
+/// `GET path` by `clients` that each ask again as soon as they have their answer, which must be a 200.
+pub fn flood(address: SocketAddr, path: &'static str, clients: usize, seconds: u32) -> Spread {
+    let end = Instant::now() + Duration::from_secs(seconds.into());
+    let taken = at_once(clients, move |_| {
+        let mut connection = Connection::open(address);
+        let mut taken = Vec::new();
+        while Instant::now() < end {
+            let begun = Instant::now();
+            let (status, body) = connection.get(path);
+            assert_eq!(status, 200, "{body}");
+            taken.push(begun.elapsed());
+        }
+        taken
+    });
+    Spread::of(taken().concat()).unwrap()
+}
+
 /// The body of one `GET` on a connection of its own.
 pub fn fetch(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();

@@ -20,6 +20,12 @@ pub fn cpu(pid: u32) -> Cpu {
     Cpu { own: time(ticks(11) + ticks(12)), children: time(ticks(13) + ticks(14)) }
 }
 
+/// CPU used so far by a process and its children that were waited for, in steps of a clock tick. None where it has ended.
+pub fn cpu_if_alive(pid: u32) -> Option<Duration> {
+    let fields = stat(pid)?;
+    Some(time(fields[11..15].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()))
+}
+
 /// CPU of the whole machine so far (`/proc/stat`), and of the measurement.
 pub struct Machine {
     could: Duration,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,11 +23,7 @@ impl Cofferdam {
     /// Compiles `source` to `libbench.so` and starts the program with `config` beside it.
     pub fn start(source: &str, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (code, library) = (folder.path().join("bench.c"), folder.path().join("libbench.so"));
-        fs::write(&code, source).unwrap();
-        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
-        let compiler = compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&code);
-        assert!(compiler.status().unwrap().success(), "{source} does not compile");
+        compile(source, &["-shared", "-fPIC", "-O2"], &folder.path().join("libbench.so"));
         let file = folder.path().join("bench.toml");
         fs::write(&file, format!("{HEAD}{config}")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
@@ -49,6 +46,15 @@ impl Cofferdam {
         });
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
+}
+
+/// Compiles the C of `source` to `target`.
+pub fn compile(source: &str, options: &[&str], target: &Path) {
+    let code = target.with_extension("c");
+    fs::write(&code, source).unwrap();
+    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
+    let compiler = compiler.args(options).arg("-o").arg(target).arg(&code);
+    assert!(compiler.status().unwrap().success(), "{source} does not compile");
 }
 
 const HEAD: &str = "\
