@@ -270,7 +270,7 @@ fn heard(data: &[u8], size: usize) -> (Vec<FromWorker>, bool) {
     let _entered = runtime.enter();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let mut control = Control::new(ours, FRAME).unwrap();
+    let mut control = Control::begin(ours, FRAME, Vec::new()).unwrap();
     let mut frames = Vec::new();
     for piece in data.chunks(size.max(1)) {
         theirs.write_all(piece).unwrap();

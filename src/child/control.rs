@@ -1,28 +1,23 @@
 //! The proxy's end of a worker's control socket: frames in, frames out. Every step can be cancelled without loss.
 
+mod incoming;
+mod outgoing;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::net::UnixStream;
 
-use rustix::buffer::spare_capacity;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::Interest;
-use tokio::net::UnixStream;
+use tokio::io::unix::AsyncFd;
 
 use crate::call::{Fed, Feed, Reason};
-use crate::wire::codec::{
-    CodecError, HEADER, decode_from_worker, encode_body, encode_to_worker, frame_len,
-};
+use crate::sys::descriptors::watch;
+use crate::wire::codec::{CodecError, encode_body, encode_to_worker};
 use crate::wire::{FromWorker, MAX_CHUNK, ToWorker};
-
-/// Read at once where a frame's length is not known yet: most answers fit.
-const READ_AHEAD: usize = 4096;
-
-/// Memory that is kept for what is sent: a piece of a body, and its frame.
-const SENT_AT_ONCE: usize = MAX_CHUNK + 64;
+use incoming::Incoming;
+use outgoing::Outgoing;
 
 /// Why no frame came.
 #[derive(Debug, thiserror::Error)]
@@ -50,50 +45,42 @@ pub enum Step {
 /// Frames over a stream socket.
 #[derive(Debug)]
 pub struct Control {
-    stream: UnixStream,
-    cap: usize,
-    received: Vec<u8>,
-    unsent: Vec<u8>,
-    sent: usize,
-    takes_files: bool,
-    /// The last one that came along: an honest worker sends one.
-    file: Option<OwnedFd>,
+    /// Registered for what comes only: a worker that reads would wake the event loop else.
+    stream: AsyncFd<OwnedFd>,
+    /// Registered for room, from when there was none.
+    room: Option<AsyncFd<OwnedFd>>,
+    unsent: Outgoing,
+    incoming: Incoming,
 }
 
 impl Control {
-    /// Registers the socket with the runtime of the caller. Frames beyond `cap` bytes are refused.
+    /// Sends `frame` and registers the socket, which must not block, with the caller's runtime then: the worker is at it
+    /// meanwhile. Frames beyond `cap` bytes are refused.
     ///
     /// # Errors
     /// As `epoll_ctl(2)`.
-    pub fn new(stream: StdStream, cap: usize) -> io::Result<Self> {
-        let stream = UnixStream::from_std(stream)?;
+    pub fn begin(stream: UnixStream, cap: usize, frame: Vec<u8>) -> io::Result<Self> {
+        let mut unsent = Outgoing::default();
+        unsent.add(frame);
+        unsent.flush(stream.as_fd());
         Ok(Self {
-            stream,
-            cap,
-            received: Vec::new(),
-            unsent: Vec::new(),
-            sent: 0,
-            takes_files: false,
-            file: None,
+            stream: watch(stream.into(), Interest::READABLE)?,
+            room: None,
+            unsent,
+            incoming: Incoming::new(cap),
         })
     }
 
     /// Gives the socket back, free of any runtime.
-    ///
-    /// # Errors
-    /// As `epoll_ctl(2)`.
-    pub fn into_std(self) -> io::Result<StdStream> {
-        self.stream.into_std()
+    #[must_use]
+    pub fn into_std(self) -> UnixStream {
+        self.stream.into_inner().into()
     }
 
     /// Queues a whole encoded frame and sends what the socket takes now; [`Control::next`] sends the rest.
     pub fn send(&mut self, frame: Vec<u8>) {
-        match self.unsent.is_empty() {
-            true => self.unsent = frame,
-            // The end of a body that the last call did not read.
-            false => self.unsent.extend_from_slice(&frame),
-        }
-        self.try_flush();
+        self.unsent.add(frame);
+        self.unsent.flush(self.stream.as_fd());
     }
 
     /// Whether there is something that nobody asked for: bytes, or the end.
@@ -103,7 +90,8 @@ impl Control {
         let mut byte = [std::mem::MaybeUninit::<u8>::uninit()];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let nothing = |problem| problem == rustix::io::Errno::WOULDBLOCK;
-        !self.received.is_empty() || !recv(&self.stream, &mut byte, flags).is_err_and(nothing)
+        !self.incoming.received.is_empty()
+            || !recv(&self.stream, &mut byte, flags).is_err_and(nothing)
     }
 
     /// The worker finds the end of its calls.
@@ -120,35 +108,31 @@ impl Control {
         frame: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let sent = self.stream.async_io(Interest::WRITABLE, || {
+        loop {
             let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
             let mut rights = SendAncillaryBuffer::new(&mut space);
             rights.push(SendAncillaryMessage::ScmRights(descriptors));
-            let flags = SendFlags::NOSIGNAL;
-            Ok(sendmsg(&self.stream, &[io::IoSlice::new(frame)], &mut rights, flags)?)
-        });
-        match sent.await? {
-            whole if whole == frame.len() => Ok(()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
-        }
-    }
-
-    fn has_unsent(&self) -> bool {
-        self.sent < self.unsent.len()
-    }
-
-    /// The reader sees what goes wrong; nobody will take the rest then.
-    fn try_flush(&mut self) {
-        while self.has_unsent() {
-            match self.stream.try_write(&self.unsent[self.sent..]) {
-                Ok(count) => self.sent += count,
-                Err(full) if full.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.sent = self.unsent.len(),
+            let (stream, flags) = (&self.stream, SendFlags::NOSIGNAL);
+            match sendmsg(stream, &[io::IoSlice::new(frame)], &mut rights, flags) {
+                Ok(whole) if whole == frame.len() => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(Errno::WOULDBLOCK) => self.room()?.writable().await?.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(problem) => return Err(problem.into()),
             }
         }
-        self.unsent.clear();
-        self.unsent.shrink_to(SENT_AT_ONCE);
-        self.sent = 0;
+    }
+
+    /// What tells when there is room.
+    fn room(&mut self) -> io::Result<&AsyncFd<OwnedFd>> {
+        let room = match self.room.take() {
+            Some(room) => room,
+            None => {
+                let socket = self.stream.as_fd().try_clone_to_owned()?;
+                watch(socket, Interest::WRITABLE)?
+            }
+        };
+        Ok(self.room.insert(room))
     }
 
     /// The next frame; sends what is queued meanwhile.
@@ -157,7 +141,7 @@ impl Control {
     /// See [`ControlError`]; nothing that follows can be trusted then.
     pub async fn next(&mut self) -> Result<FromWorker, ControlError> {
         loop {
-            if let Some(frame) = self.take_frame()? {
+            if let Some(frame) = self.incoming.take_frame()? {
                 return Ok(frame);
             }
             self.progress(true).await?;
@@ -173,7 +157,7 @@ impl Control {
                 Ok(Some(frame)) => return Step::Frame(Ok(frame)),
                 Err(problem) => return Step::Frame(Err(problem)),
             }
-            let has_room = !self.has_unsent() && feed.is_open();
+            let has_room = self.unsent.is_empty() && feed.is_open();
             tokio::select! {
                 biased;
                 done = self.progress(hears) => if let Err(problem) = done {
@@ -194,55 +178,50 @@ impl Control {
     }
 
     fn put(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        encode(&mut self.unsent);
-        self.try_flush();
+        encode(&mut self.unsent.bytes);
+        self.unsent.flush(self.stream.as_fd());
     }
 
     fn take_frame_if(&mut self, hears: bool) -> Result<Option<FromWorker>, ControlError> {
-        if hears { self.take_frame() } else { Ok(None) }
+        if hears { self.incoming.take_frame() } else { Ok(None) }
     }
 
     /// Waits for the socket and moves what it takes and has.
     async fn progress(&mut self, hears: bool) -> Result<(), ControlError> {
-        let interest = match (hears, self.has_unsent()) {
-            (true, false) => Interest::READABLE,
-            (true, true) => Interest::READABLE | Interest::WRITABLE,
-            (false, true) => Interest::WRITABLE,
-            (false, false) => return std::future::pending().await,
-        };
-        let ready = self.stream.ready(interest).await?;
-        if ready.is_writable() {
-            self.try_flush();
+        let is_sending = !self.unsent.is_empty();
+        if is_sending {
+            self.room()?;
         }
-        if hears { self.receive() } else { Ok(()) }
+        let Self { stream, room, unsent, incoming, .. } = self;
+        let freed = async {
+            match room {
+                Some(room) if is_sending => room.writable().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            came = stream.readable(), if hears => incoming.receive(&mut came?),
+            freed = freed => {
+                let mut freed = freed?;
+                unsent.flush(stream.as_fd());
+                if !unsent.is_empty() {
+                    freed.clear_ready();
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Whether descriptors may come along with frames; those that came before are closed.
     pub fn take_files(&mut self, takes_files: bool) {
-        self.takes_files = takes_files;
-        self.file = None;
+        self.incoming.takes_files = takes_files;
+        self.incoming.file = None;
     }
 
     /// The file that came along with a frame.
     pub fn take_file(&mut self) -> Option<OwnedFd> {
-        self.file.take()
-    }
-
-    fn receive(&mut self) -> Result<(), ControlError> {
-        let Self { stream, received, takes_files, file, .. } = self;
-        let result = match takes_files {
-            false => stream.try_read_buf(received),
-            true => {
-                stream.try_io(Interest::READABLE, || Ok(receive_with(&*stream, received, file)?))
-            }
-        };
-        match result {
-            Ok(0) => Err(ControlError::Closed),
-            Ok(_) => Ok(()),
-            Err(empty) if empty.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(gone) if gone.kind() == io::ErrorKind::ConnectionReset => Err(ControlError::Closed),
-            Err(problem) => Err(problem.into()),
-        }
+        self.incoming.file.take()
     }
 
     /// A frame that is already here, without waiting for the runtime to notice it: for a worker that has ended.
@@ -251,57 +230,14 @@ impl Control {
     /// As [`Control::next`].
     pub fn next_now(&mut self) -> Result<FromWorker, ControlError> {
         loop {
-            if let Some(frame) = self.take_frame()? {
+            if let Some(frame) = self.incoming.take_frame()? {
                 return Ok(frame);
             }
-            let Self { stream, received, takes_files, file, .. } = self;
-            let came = match takes_files {
-                false => rustix::io::read(&*stream, spare_capacity(received)),
-                true => receive_with(&*stream, received, file),
-            };
-            match came {
+            match self.incoming.fill(self.stream.as_fd()) {
                 Ok(count) if count > 0 => {}
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Ok(_) | Err(_) => return Err(ControlError::Closed),
             }
         }
     }
-
-    /// A complete frame from what was received, else room for more of it.
-    fn take_frame(&mut self) -> Result<Option<FromWorker>, ControlError> {
-        let Some(header) = self.received.first_chunk::<HEADER>() else {
-            self.received.reserve(READ_AHEAD);
-            return Ok(None);
-        };
-        let end = HEADER + frame_len(*header, self.cap)?;
-        if self.received.len() < end {
-            self.received.reserve(end - self.received.len());
-            return Ok(None);
-        }
-        let frame = decode_from_worker(&self.received[HEADER..end])?;
-        self.received.drain(..end);
-        Ok(Some(frame))
-    }
-}
-
-/// Fills the room that `received` has, and keeps a descriptor that comes along: one, whatever else there is the kernel closes.
-fn receive_with(
-    stream: impl AsFd,
-    received: &mut Vec<u8>,
-    file: &mut Option<OwnedFd>,
-) -> rustix::io::Result<usize> {
-    let filled = received.len();
-    received.resize(received.capacity(), 0);
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut rights = RecvAncillaryBuffer::new(&mut space);
-    let mut into = [io::IoSliceMut::new(received.get_mut(filled..).unwrap_or_default())];
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let result = recvmsg(stream, &mut into, &mut rights, flags).map(|message| message.bytes);
-    received.truncate(filled + result.unwrap_or(0));
-    for message in rights.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            descriptors.for_each(|descriptor| *file = Some(descriptor));
-        }
-    }
-    result
 }

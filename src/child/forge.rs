@@ -158,8 +158,7 @@ impl Keeper {
         self.meters.starts_template.inc();
         let started =
             self.spawner.spawn(Priority::Normal, &self.launch, None).await.map_err(spawn_failed)?;
-        let mut live = started.register(CAP).map_err(spawn_failed)?;
-        live.control.send(self.hello.clone());
+        let mut live = started.begin(CAP, self.hello.clone()).map_err(spawn_failed)?;
         let ready = match timeout(START_LIMIT, first_frame(&mut live)).await {
             Ok(ready) => ready?,
             Err(_) => return Err(StartFailure::late()),

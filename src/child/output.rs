@@ -20,12 +20,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Registers the reading end of a pipe with the caller's runtime.
+    /// Registers the reading end of a pipe, which must not block, with the caller's runtime.
     ///
     /// # Errors
-    /// As `epoll_ctl(2)`; not a pipe.
+    /// As `epoll_ctl(2)`.
     pub fn new(pipe: OwnedFd) -> io::Result<Self> {
-        let pipe = Receiver::from_owned_fd(pipe)?;
+        let pipe = Receiver::from_owned_fd_unchecked(pipe)?;
         Ok(Self { pipe, kept: Kept { is_open: true, tail: Vec::new(), total: 0 } })
     }
 

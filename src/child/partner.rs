@@ -7,17 +7,10 @@ use crate::call::Feed;
 use crate::child::process::{Happening, Hears, Live};
 use crate::sys::process::Reaped;
 use crate::sys::procfs;
-use crate::wire::codec::encode_to_worker;
-use crate::wire::{CallFrame, FromWorker, Input, ToWorker};
+use crate::wire::FromWorker;
 
 /// The other side of an exchange.
 pub trait Partner: Send {
-    /// The thread that runs the call, as the kernel numbers it: what it uses is looked up by that.
-    fn thread(&self) -> u32;
-
-    /// Hands it the call.
-    fn send(&mut self, call: CallFrame);
-
     /// Waits for what it does next, and hands it the body of call `id` meanwhile.
     fn next(
         &mut self,
@@ -58,17 +51,6 @@ pub trait Partner: Send {
 }
 
 impl Partner for Live {
-    fn thread(&self) -> u32 {
-        self.process.pid()
-    }
-
-    fn send(&mut self, call: CallFrame) {
-        self.control.take_files(matches!(call.input, Input::Request(_)));
-        let mut frame = Vec::new();
-        encode_to_worker(&ToWorker::Call(call), &mut frame);
-        self.control.send(frame);
-    }
-
     fn next(
         &mut self,
         hears: Hears,

@@ -15,6 +15,7 @@ use crate::call::{Feed, Hold, Reason};
 use crate::child::control::{Control, ControlError, Step};
 use crate::child::leftovers::Mark;
 use crate::child::output::Output;
+use crate::sys::descriptors;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{Exit, Reaped, kill_group, lead_group, reap, terminate_group};
 use crate::wire::FromWorker;
@@ -166,8 +167,7 @@ impl Started {
         let no_pipe = || io::Error::other("the child has no pipe");
         let stdout = OwnedFd::from(child.stdout.take().ok_or_else(no_pipe)?);
         let stderr = OwnedFd::from(child.stderr.take().ok_or_else(no_pipe)?);
-        control.set_nonblocking(true)?;
-        Ok(Self { ended: PidFd::open(child.id())?, process, control, stdout, stderr })
+        Self::new(process, control, [stdout, stderr])
     }
 
     /// Takes over a child that a template has forked, which it names `pid`: nothing is believed that the kernel does not
@@ -178,7 +178,7 @@ impl Started {
     pub fn adopt_forked(
         pid: u32,
         control: UnixStream,
-        [stdout, stderr]: [OwnedFd; 2],
+        output: [OwnedFd; 2],
         mark: Mark,
         hold: Option<Hold>,
     ) -> io::Result<Self> {
@@ -190,9 +190,16 @@ impl Started {
             forked().remove(&pid);
             return Err(no_child);
         }
-        let process = Process::new(pid, true, mark, hold);
+        Self::new(Process::new(pid, true, mark, hold), control, output)
+    }
+
+    fn new(process: Process, control: UnixStream, output: [OwnedFd; 2]) -> io::Result<Self> {
         control.set_nonblocking(true)?;
-        Ok(Self { ended: PidFd::open(pid)?, process, control, stdout, stderr })
+        for pipe in &output {
+            descriptors::never_block(pipe)?;
+        }
+        let [stdout, stderr] = output;
+        Ok(Self { ended: PidFd::open(process.pid)?, process, control, stdout, stderr })
     }
 
     /// The process id.
@@ -207,15 +214,16 @@ impl Started {
         self.ended.has_ended()
     }
 
-    /// Registers its descriptors with the caller's runtime. Frames beyond `cap` bytes are refused.
+    /// Sends it `frame`, and registers its descriptors with the caller's runtime while it is at that. Frames beyond `cap`
+    /// bytes are refused.
     ///
     /// # Errors
     /// As `epoll_ctl(2)`; the worker is killed then.
-    pub fn register(self, cap: usize) -> io::Result<Live> {
+    pub fn begin(self, cap: usize, frame: Vec<u8>) -> io::Result<Live> {
         Ok(Live {
             process: self.process,
+            control: Control::begin(self.control, cap, frame)?,
             ended: self.ended.watch()?,
-            control: Control::new(self.control, cap)?,
             stdout: Output::new(self.stdout)?,
             stderr: Output::new(self.stderr)?,
         })
@@ -291,7 +299,7 @@ impl Live {
         Ok(Started {
             process: self.process,
             ended: self.ended.into_inner(),
-            control: self.control.into_std()?,
+            control: self.control.into_std(),
             stdout: self.stdout.into_inner()?,
             stderr: self.stderr.into_inner()?,
         })

@@ -1,5 +1,6 @@
 //! A worker that waits for a call. Running one consumes it; only a whole answer gives it back.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,17 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::call::{Accounting, Call, Failure, Outcome};
+use crate::call::{Accounting, Call, Outcome};
 use crate::child::Spec;
 use crate::child::life::Cause;
-use crate::child::meters::CallOutcome;
 use crate::child::process::{Live, Started};
-use crate::child::run::{Rested, run};
+use crate::child::run::{Opening, Rested};
 use crate::child::wear::{Wear, Worn};
 use crate::ffi::traits::Traits;
 use crate::sys::process::Exit;
 use crate::sys::procfs::Sched;
-use crate::wire;
+use crate::wire::codec::encode_to_worker;
+use crate::wire::{self, CallFrame, Input, ToWorker};
 
 /// A worker that is ready for a call.
 pub struct Ready {
@@ -46,6 +47,17 @@ pub enum Condition {
     Ended,
     /// It has said something between two calls: nothing that it says can be trusted.
     Talking,
+}
+
+/// How cheaply a worker comes into a runtime; the best is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// It has to be taken out of another.
+    Away,
+    /// It is in none.
+    Free,
+    /// It is there.
+    Home,
 }
 
 impl Ready {
@@ -82,10 +94,14 @@ impl Ready {
         }
     }
 
-    /// Whether its descriptors are in this runtime.
+    /// How cheaply it comes into this runtime: its descriptors are there, in none, or in another one.
     #[must_use]
-    pub fn is_at_home(&self, here: Id) -> bool {
-        matches!(&self.seat, Seat::Home(_, home) if here == *home)
+    pub fn fits(&self, here: Id) -> Fit {
+        match &self.seat {
+            Seat::Home(_, home) if here == *home => Fit::Home,
+            Seat::Resting(_) => Fit::Free,
+            Seat::Home(..) => Fit::Away,
+        }
     }
 
     /// How long it has had no call.
@@ -102,17 +118,10 @@ impl Ready {
 
     /// Looks at a worker that waits: its memory, and what its library prints meanwhile.
     pub fn look(&mut self) {
-        self.wear.look(self.pid());
+        self.wear.look(self.seat.pid());
         if let Seat::Home(live, _) = &mut self.seat {
             live.stdout.absorb_now();
             live.stderr.absorb_now();
-        }
-    }
-
-    fn pid(&self) -> u32 {
-        match &self.seat {
-            Seat::Resting(started) => started.pid(),
-            Seat::Home(live, _) => live.process.pid(),
         }
     }
 
@@ -126,17 +135,15 @@ impl Ready {
     /// given: then the worker comes back. The call's slot is held until then.
     pub async fn run(self, call: Call, reply: oneshot::Sender<Outcome>) -> Option<Ready> {
         let Self { spec, seat, before, mut wear, traits } = self;
-        let (live, home) = match settle(seat, spec.reply_cap) {
-            Ok(settled) => settled,
+        let (opening, call) = Opening::new(Arc::clone(&spec), (seat.pid(), before), call, reply);
+        let (live, home) = match seat.send(spec.reply_cap, call) {
+            Ok(sent) => sent,
             Err(problem) => {
-                spec.meters.count_call(CallOutcome::StartFailed);
-                call.hold.ended(CallOutcome::StartFailed.ending());
-                let _client_left = reply.send(Err(Failure::Start(problem.to_string())));
+                opening.refuse(&problem);
                 return None;
             }
         };
-        let Rested { partner: mut live, accounting } =
-            run(Arc::clone(&spec), live, before, call, reply).await?;
+        let Rested { partner: mut live, accounting } = opening.run(live).await?;
         live.process.release();
         live.stdout.clear();
         live.stderr.clear();
@@ -149,7 +156,7 @@ impl Ready {
     /// `kill_grace`. `cause` kills it at once.
     pub async fn end(self, cause: Option<Cause>) {
         let Self { spec, seat, .. } = self;
-        let Ok((mut live, _)) = settle(seat, spec.reply_cap) else { return };
+        let Ok((mut live, _)) = seat.settle(spec.reply_cap, Vec::new()) else { return };
         live.control.hang_up();
         let is_killed = match cause {
             Some(cause) => {
@@ -180,15 +187,37 @@ fn kill(spec: &Spec, live: &Live, cause: Cause) {
     live.process.kill();
 }
 
-/// Into the caller's runtime.
-fn settle(seat: Seat, cap: usize) -> std::io::Result<(Live, Id)> {
-    let here = Handle::current().id();
-    let started = match seat {
-        Seat::Home(live, home) if home == here => return Ok((*live, here)),
-        Seat::Home(live, _) => live.rest()?,
-        Seat::Resting(started) => started,
-    };
-    Ok((started.register(cap)?, here))
+impl Seat {
+    fn pid(&self) -> u32 {
+        match self {
+            Seat::Resting(started) => started.pid(),
+            Seat::Home(live, _) => live.process.pid(),
+        }
+    }
+
+    /// Sends it `call`, and brings it into the caller's runtime.
+    fn send(self, cap: usize, call: CallFrame) -> io::Result<(Live, Id)> {
+        let takes_files = matches!(call.input, Input::Request(_));
+        let mut frame = Vec::new();
+        encode_to_worker(&ToWorker::Call(call), &mut frame);
+        let (mut live, home) = self.settle(cap, frame)?;
+        live.control.take_files(takes_files);
+        Ok((live, home))
+    }
+
+    /// Into the caller's runtime; it is sent `frame` meanwhile.
+    fn settle(self, cap: usize, frame: Vec<u8>) -> io::Result<(Live, Id)> {
+        let here = Handle::current().id();
+        let started = match self {
+            Seat::Home(mut live, home) if home == here => {
+                live.control.send(frame);
+                return Ok((*live, here));
+            }
+            Seat::Home(live, _) => live.rest()?,
+            Seat::Resting(started) => started,
+        };
+        Ok((started.begin(cap, frame)?, here))
+    }
 }
 
 /// What its main thread had used after a call, by what the call is known to have used.

@@ -6,10 +6,12 @@ mod limit;
 mod tally;
 pub mod verdict;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::call::{Accounting, Answer, Call, Failure, Outcome, Reason};
@@ -34,16 +36,46 @@ use tally::Tally;
 /// A worker that SIGKILL has not ended by then is in a wait that nothing ends (state D).
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 
-/// Runs `call` with `partner`: `reply` gets the outcome as soon as it is known. The future ends when the partner is gone,
-/// or, where it lives for `Many` calls, when it rests after a whole answer: then it comes back.
-pub async fn run<P: Partner>(
+/// A call whose account is open, and which its partner is about to be sent.
+pub struct Opening {
     spec: Arc<Spec>,
-    partner: P,
-    before: Sched,
     call: Call,
     reply: oneshot::Sender<Outcome>,
-) -> Option<Rested<P>> {
-    Run::new(spec, partner, before, call, reply).drive().await
+    thread: u32,
+    tally: Tally,
+    limit: Limit,
+    handled: Handled,
+}
+
+impl Opening {
+    /// Of a call that `thread` is to run, as the kernel numbers it; `before` is what that had used. Comes with the frame
+    /// that the partner is sent.
+    pub fn new(
+        spec: Arc<Spec>,
+        (thread, before): (u32, Sched),
+        mut call: Call,
+        reply: oneshot::Sender<Outcome>,
+    ) -> (Self, CallFrame) {
+        let tally = Tally::open(thread, before, &call, &spec.sampler);
+        let handled = Handled::new(&call.input);
+        let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
+        let input = std::mem::replace(&mut call.input, Input::Values(Vec::new()));
+        let frame = CallFrame { id: call.id.low(), time_left_ms: limit.left_ms(), input };
+        (Self { spec, call, reply, thread, tally, limit, handled }, frame)
+    }
+
+    /// Runs it with `partner`, which was sent it: whoever asked gets the outcome as soon as it is known. The future ends
+    /// when the partner is gone, or, where it lives for `Many` calls, when it rests after a whole answer: then it comes back.
+    pub async fn run<P: Partner>(self, partner: P) -> Option<Rested<P>> {
+        Run::new(self, partner).drive().await
+    }
+
+    /// Answers it: it could not be sent.
+    pub fn refuse(self, problem: &io::Error) {
+        self.spec.meters.count_call(CallOutcome::StartFailed);
+        self.call.hold.ended(CallOutcome::StartFailed.ending());
+        let _client_left = self.reply.send(Err(Failure::Start(problem.to_string())));
+    }
 }
 
 /// A partner that has answered and may be asked again.
@@ -57,6 +89,7 @@ pub struct Rested<P> {
 struct Run<P> {
     spec: Arc<Spec>,
     partner: P,
+    thread: u32,
     state: State,
     call: Call,
     tally: Tally,
@@ -70,26 +103,13 @@ struct Run<P> {
     counted: Counted,
 }
 
-fn call_frame(call: &mut Call, limit: Limit) -> CallFrame {
-    let input = std::mem::replace(&mut call.input, Input::Values(Vec::new()));
-    CallFrame { id: call.id.low(), time_left_ms: limit.left_ms(), input }
-}
-
 impl<P: Partner> Run<P> {
-    fn new(
-        spec: Arc<Spec>,
-        mut partner: P,
-        before: Sched,
-        mut call: Call,
-        reply: oneshot::Sender<Outcome>,
-    ) -> Self {
-        let tally = Tally::open(partner.thread(), before, &call, &spec.sampler);
-        let handled = Handled::new(&call.input);
-        let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
-        partner.send(call_frame(&mut call, limit));
+    fn new(opening: Opening, partner: P) -> Self {
+        let Opening { spec, call, reply, thread, tally, limit, handled } = opening;
         Self {
             state: State::Busy,
             client: Client::Head(reply),
+            thread,
             tally,
             handled,
             limit,
@@ -115,8 +135,14 @@ impl<P: Partner> Run<P> {
                 self.act(action);
             }
         }
-        let is_resting = self.state == State::Resting;
-        is_resting.then_some(Rested { partner: self.partner, accounting: self.accounting })
+        if self.state != State::Resting {
+            return None;
+        }
+        // The answer is sent on before this worker is looked after.
+        yield_now().await;
+        self.partner.absorb();
+        verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
+        Some(Rested { partner: self.partner, accounting: self.accounting })
     }
 
     async fn next_event(&mut self) -> Option<Event> {
@@ -276,12 +302,10 @@ impl<P: Partner> Run<P> {
 
     fn answered(&mut self) -> Event {
         self.call.feed.close();
-        if self.spec.life == Life::Once {
-            return Event::Answered;
+        match self.spec.life {
+            Life::Once => Event::Answered,
+            Life::Many => Event::Rested,
         }
-        self.partner.absorb();
-        verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
-        Event::Rested
     }
 
     /// The call ends here without a whole answer; its client hears it now, whatever the worker does.
@@ -295,7 +319,7 @@ impl<P: Partner> Run<P> {
         let accounting = self.tally.settle(spent);
         self.close(verdict::of_failure(&failure), accounting);
         let [_, stderr] = self.partner.printed();
-        let whom = (self.call.id, self.partner.thread());
+        let whom = (self.call.id, self.thread);
         let phases = self.handled.phases.until(monotonic_ns());
         verdict::log_failure(&self.spec, whom, &failure, &accounting, (stderr.as_deref(), &phases));
         self.client.answer(Err(failure));

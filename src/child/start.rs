@@ -80,14 +80,12 @@ async fn start_uncounted(
                 record(spec, begun_ns, &said);
                 return Ok(Ready::new(Arc::clone(spec), started, &said));
             }
-            started.register(spec.reply_cap).map_err(spawn_failed)?
+            started.begin(spec.reply_cap, Vec::new()).map_err(spawn_failed)?
         }
         None => {
             let started = spec.spawner.spawn(priority, &spec.launch, hold);
             let started = started.await.map_err(spawn_failed)?;
-            let mut live = started.register(spec.reply_cap).map_err(spawn_failed)?;
-            live.control.send(spec.hello.clone());
-            live
+            started.begin(spec.reply_cap, spec.hello.clone()).map_err(spawn_failed)?
         }
     };
     let said = match timeout(START_LIMIT, first_frame(&mut live)).await {

@@ -118,15 +118,15 @@ impl Shared {
         Ok((worker, member))
     }
 
-    /// A worker that waits and is sound: one that is at home in the caller's runtime, if there is.
+    /// A worker that waits and is sound: one that is at home in the caller's runtime, if there is, rather than one that is
+    /// at home in another.
     fn take(&self) -> Option<(Ready, Member)> {
         let here = Handle::current().id();
         loop {
             let resting = {
                 let mut idle = self.lock();
-                let at_home = |resting: &Resting| resting.worker.is_at_home(here);
-                let last = idle.workers.len().checked_sub(1)?;
-                let place = idle.workers.iter().rposition(at_home).unwrap_or(last);
+                let fits = |(_, resting): &(usize, &Resting)| resting.worker.fits(here);
+                let (place, _) = idle.workers.iter().enumerate().max_by_key(fits)?;
                 idle.workers.swap_remove(place)
             };
             match unsound(&resting.worker) {

@@ -15,7 +15,7 @@ use crate::child::Spec;
 use crate::child::meters::CallOutcome;
 use crate::child::partner::Partner;
 use crate::child::process::{Happening, Hears};
-use crate::child::run::run;
+use crate::child::run::Opening;
 use crate::executor::begun::in_a_task;
 use crate::executor::{Executor, Running};
 use crate::sys::clock;
@@ -93,11 +93,15 @@ impl Crew {
         let cancel = Arc::new(Cancel::default());
         let (pieces, fed) = mpsc::channel(PIECES);
         let voice = Voice { frames, pieces: Mutex::new(fed), cancel: Arc::clone(&cancel) };
-        let (number, used) = (hand.number, hand.used);
-        let asked = Some((hand, voice, Arc::clone(&call.hold)));
-        let ear = Ear { number, asked, heard, file: None, pieces: Some(pieces), cancel };
+        let hold = Arc::clone(&call.hold);
+        let whom = (hand.number, hand.used);
+        let (opening, call) = Opening::new(Arc::clone(&self.spec), whom, call, reply);
+        let mailbox = hand.mailbox.clone();
+        // A thread that has ended drops the voice: the exchange hears that.
+        let _it_has_ended = mailbox.send(Job { call, voice, hand, _hold: hold });
+        let ear = Ear { heard, file: None, pieces: Some(pieces), cancel };
         // The thread itself comes back by its own doing, when its call has ended.
-        let _rested = run(Arc::clone(&self.spec), ear, used, call, reply).await;
+        let _rested = opening.run(ear).await;
     }
 
     async fn start(self: &Arc<Self>) -> std::io::Result<Hand> {
@@ -208,9 +212,6 @@ impl Link for Voice {
 
 /// The event loop's side of it.
 struct Ear {
-    number: u32,
-    /// Until the call is sent.
-    asked: Option<(Hand, Voice, Hold)>,
     heard: mpsc::Receiver<Said>,
     file: Option<OwnedFd>,
     /// Until all of the body is handed over, or nobody wants it.
@@ -219,18 +220,6 @@ struct Ear {
 }
 
 impl Partner for Ear {
-    fn thread(&self) -> u32 {
-        self.number
-    }
-
-    fn send(&mut self, call: CallFrame) {
-        if let Some((hand, voice, hold)) = self.asked.take() {
-            let mailbox = hand.mailbox.clone();
-            // A thread that has ended drops the voice: the exchange hears that.
-            let _it_has_ended = mailbox.send(Job { call, voice, hand, _hold: hold });
-        }
-    }
-
     async fn next(&mut self, hears: Hears, _: u64, feed: &mut Feed) -> Happening {
         loop {
             let Self { heard, file, pieces, .. } = self;

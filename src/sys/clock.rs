@@ -27,26 +27,43 @@ pub fn thread_cpu_ns() -> u64 {
 #[must_use]
 pub fn process_cpu_ns() -> u64 {
     [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN]
-        .map(used_ns)
+        .map(|whom| used_ns(&usage(whom)))
         .iter()
         .map(|(user, system)| user + system)
         .sum()
 }
 
-/// User and system CPU of the calling thread (`getrusage(2)`, `RUSAGE_THREAD`), in whole microseconds.
-/// The kernel divides the exact sum by what its ticks saw: a proportion, not a measurement.
-#[must_use]
-pub fn thread_cpu_split_ns() -> (u64, u64) {
-    used_ns(libc::RUSAGE_THREAD)
+/// What a thread has used (`getrusage(2)`).
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// CPU in user mode, in whole microseconds. The kernel divides the exact sum by what its ticks saw: a proportion, not a
+    /// measurement.
+    pub user_ns: u64,
+    /// CPU in the system, likewise.
+    pub system_ns: u64,
+    /// How often it has left its CPU, by its own will or not. Who has not left it has not waited for it.
+    pub switches: u64,
 }
 
-/// User and system CPU of `whom`.
-fn used_ns(whom: libc::c_int) -> (u64, u64) {
+/// Of the calling thread (`RUSAGE_THREAD`).
+#[must_use]
+pub fn thread_usage() -> Usage {
+    let usage = usage(libc::RUSAGE_THREAD);
+    let (user_ns, system_ns) = used_ns(&usage);
+    let switches = usage.ru_nvcsw.unsigned_abs() + usage.ru_nivcsw.unsigned_abs();
+    Usage { user_ns, system_ns, switches }
+}
+
+fn usage(whom: libc::c_int) -> libc::rusage {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `usage` is valid for writes of one rusage, which getrusage fills.
     unsafe { libc::getrusage(whom, usage.as_mut_ptr()) };
     // SAFETY: all-zero bytes are a valid rusage, whether or not the call filled it.
-    let usage = unsafe { usage.assume_init() };
+    unsafe { usage.assume_init() }
+}
+
+/// User and system CPU.
+fn used_ns(usage: &libc::rusage) -> (u64, u64) {
     let ns = |time: libc::timeval| {
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         seconds * 1_000_000_000 + u64::try_from(time.tv_usec).unwrap_or(0) * 1_000
@@ -84,8 +101,13 @@ mod tests {
     fn clocks_go_forward() {
         let (wall, cpu) = (monotonic_ns(), thread_cpu_ns());
         assert!(thread_runqueue_ns().is_some());
-        let (user, system) = thread_cpu_split_ns();
+        let before = thread_usage();
         assert!(thread_cpu_ns() > cpu && monotonic_ns() > wall);
-        assert!(user + system <= thread_cpu_ns() + 1_000);
+        assert!(before.user_ns + before.system_ns <= thread_cpu_ns() + 1_000);
+        let meanwhile = std::time::Instant::now();
+        while thread_usage().switches == before.switches {
+            std::thread::yield_now();
+            assert!(meanwhile.elapsed().as_secs() < 10, "nobody else ever had this CPU");
+        }
     }
 }

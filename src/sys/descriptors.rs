@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The last place in the table that every process begins with: taking it makes no kernel grow a table.
 const HIGH: RawFd = 63;
@@ -34,6 +36,24 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
 /// Those of `fcntl(2)` F_DUPFD_CLOEXEC.
 pub fn to_high(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(descriptor, HIGH)?)
+}
+
+/// Reading and writing say that they would block, instead of blocking (`fcntl(2)` O_NONBLOCK).
+///
+/// # Errors
+/// As `fcntl(2)`.
+pub fn never_block(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = fcntl_getfl(&descriptor)?;
+    Ok(fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?)
+}
+
+/// Registers a descriptor with the caller's runtime, for one thing only: nothing else that happens to it wakes the event loop.
+///
+/// # Errors
+/// As `epoll_ctl(2)`.
+pub fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd keeps its descriptor open, and the same, for as long as it lives.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
 }
 
 /// Puts descriptors in the places of standard output and error (`dup2(2)`), and closes what was there.

@@ -1,12 +1,12 @@
 //! What a call takes on this thread: wall time, CPU, and the wait for a CPU. What is left was blocked.
 
-use crate::sys::clock;
+use crate::sys::clock::{self, Usage};
 use crate::wire::Spent;
 
 /// The clocks before a call.
 pub struct Meter {
     runqueue_ns: u64,
-    split_ns: (u64, u64),
+    usage: Usage,
     started_ns: u64,
     cpu_ns: u64,
 }
@@ -16,9 +16,9 @@ impl Meter {
     #[must_use]
     pub fn start() -> Self {
         let runqueue_ns = clock::thread_runqueue_ns().unwrap_or(0);
-        let split_ns = clock::thread_cpu_split_ns();
+        let usage = clock::thread_usage();
         let started_ns = clock::monotonic_ns();
-        Self { runqueue_ns, split_ns, started_ns, cpu_ns: clock::thread_cpu_ns() }
+        Self { runqueue_ns, usage, started_ns, cpu_ns: clock::thread_cpu_ns() }
     }
 
     /// Reads them again, the other way round; the parts never exceed the wall time.
@@ -26,22 +26,28 @@ impl Meter {
     pub fn stop(self) -> Spent {
         let cpu = clock::thread_cpu_ns().saturating_sub(self.cpu_ns);
         let ended_ns = clock::monotonic_ns();
-        let (user, system) = clock::thread_cpu_split_ns();
-        let runqueue = clock::thread_runqueue_ns().unwrap_or(0).saturating_sub(self.runqueue_ns);
+        let usage = clock::thread_usage();
         let wall = ended_ns.saturating_sub(self.started_ns);
         let cpu = cpu.min(wall);
         let cpu_system_ns = share(
             cpu,
-            user.saturating_sub(self.split_ns.0),
-            system.saturating_sub(self.split_ns.1),
+            usage.user_ns.saturating_sub(self.usage.user_ns),
+            usage.system_ns.saturating_sub(self.usage.system_ns),
         );
         Spent {
             started_ns: self.started_ns,
             ended_ns,
             cpu_user_ns: cpu - cpu_system_ns,
             cpu_system_ns,
-            runqueue_ns: runqueue.min(wall - cpu),
+            runqueue_ns: self.runqueue_until(usage).min(wall - cpu),
         }
+    }
+
+    /// The slowest of the clocks is read only where it can have moved.
+    fn runqueue_until(&self, usage: Usage) -> u64 {
+        let has_waited = usage.switches != self.usage.switches;
+        let now = if has_waited { clock::thread_runqueue_ns() } else { None };
+        now.unwrap_or(0).saturating_sub(self.runqueue_ns)
     }
 }
 
