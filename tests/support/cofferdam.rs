@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 
 use super::metrics::Scrape;
@@ -75,8 +75,7 @@ impl Builder {
 
     /// With this descriptor as well: 3 for the first, then 4, as systemd gives them.
     pub fn giving(mut self, descriptor: impl Into<OwnedFd>) -> Self {
-        // Far from the numbers that they are moved to.
-        self.given.push(fcntl_dupfd_cloexec(descriptor.into(), 100).unwrap());
+        self.given.push(descriptor.into());
         self
     }
 
@@ -87,10 +86,6 @@ impl Builder {
         let mut script = String::new();
         if let Some(most) = self.descriptors {
             let _ = write!(script, "ulimit -n {most}; ");
-        }
-        for (place, given) in self.given.iter().enumerate() {
-            fcntl_setfd(given, FdFlags::empty()).unwrap();
-            let _ = write!(script, "exec {}<&{1} {1}<&-; ", place + 3, given.as_raw_fd());
         }
         if !self.given.is_empty() {
             let _ = write!(script, "export LISTEN_FDS={} LISTEN_PID=$$; ", self.given.len());
@@ -104,6 +99,12 @@ impl Builder {
             }
         };
         command.arg("run").arg(config).envs(self.environment.iter().cloned());
+        // Duplicated in the child only: what another test starts in this moment must not have them too.
+        let from_three = (3..).zip(&self.given).map(|(child_fd, given)| FdMapping {
+            parent_fd: given.try_clone().unwrap(),
+            child_fd,
+        });
+        command.fd_mappings(from_three.collect()).unwrap();
         command
     }
 
