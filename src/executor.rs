@@ -189,17 +189,23 @@ fn hello(function: &Function, confinement: wire::Confinement, is_template: bool)
 /// The largest frame that an honest worker sends: what its signature can return, and some room for the rest.
 fn reply_cap(function: &Function) -> usize {
     use crate::ffi::callee::MAX_PRINTED;
+    use crate::ffi::invoke::{MAX_BYTES, MAX_TEXT};
     use crate::ffi::signature::{Return, Slot};
     const ROOM: u64 = 256 * 1024;
-    const TEXT: u64 = 1024 * 1024;
     let Entry::Function(bound) = &function.entry else { return ROOM as usize };
     let capacity = |slot: &Slot| match slot {
-        Slot::Buffer { capacity } => *capacity,
+        Slot::Buffer { capacity, .. } => *capacity,
+        Slot::PutText => MAX_TEXT as u64,
+        Slot::PutBytes => MAX_BYTES as u64,
         _ => 0,
     };
     let signature = &bound.callee.signature;
     let buffers: u64 = signature.slots.iter().map(capacity).sum();
-    let text = if signature.returns == Return::Text { TEXT } else { 0 };
+    let returned = match signature.returns {
+        Return::Text => MAX_TEXT as u64,
+        Return::Bytes => MAX_BYTES as u64,
+        _ => 0,
+    };
     let printed = if bound.callee.prints { MAX_PRINTED as u64 } else { 0 };
-    usize::try_from(ROOM + text + buffers + printed).unwrap_or(usize::MAX)
+    usize::try_from(ROOM + returned + buffers + printed).unwrap_or(usize::MAX)
 }

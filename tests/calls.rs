@@ -14,6 +14,7 @@ mod handlers;
 mod hostile;
 mod leaving;
 mod loading;
+mod outputs;
 mod queue;
 mod queue_breaker;
 mod queue_late;

@@ -231,6 +231,46 @@ pub enum ResponseBody {
     Output(usize),
     /// What the function printed: the last output.
     Stdout,
+    /// One object.
+    Json(Vec<Member>),
+}
+
+impl ResponseBody {
+    /// Whether what the function prints belongs to it.
+    #[must_use]
+    pub fn prints(&self) -> bool {
+        match self {
+            ResponseBody::Stdout => true,
+            ResponseBody::Json(members) => {
+                members.iter().any(|member| member.holds == Held::Stdout)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A member of an answer that is a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// As JSON has it, in quotes.
+    pub name: String,
+    /// Its value.
+    pub holds: Held,
+    /// Bytes are a string; else base64 (RFC 4648 section 4).
+    pub is_text: bool,
+}
+
+/// What a [`Member`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The return value.
+    Return,
+    /// `errno(3)`.
+    Errno,
+    /// The output in this place of [`Bound::outputs`].
+    Output(usize),
+    /// What the function printed: the last output.
+    Stdout,
 }
 
 /// How a function's calls run.

@@ -5,6 +5,7 @@ mod environment;
 mod later;
 mod literal;
 mod pool;
+mod prototype;
 mod queue;
 mod read;
 mod sandbox;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal, OrErrno};
 pub(crate) use pool::Pool;
+pub(crate) use prototype::{Argument, Failure, Response};
 pub(crate) use queue::{Breaker, FairBy, Fairness, Queue, SpareRange, Spares};
 pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
@@ -224,7 +226,7 @@ mirror! {
         "init_arguments" init_arguments: Named<Binding>;
         /// The symbol that takes the handle back when the worker ends.
         "exit" exit: String;
-        /// The symbol that takes a returned string back, as "free".
+        /// The symbol that takes what the function hands out back: a string or bytes, returned or put where a pointer points; as "free".
         "free" free: String;
         /// Which calls are a success, as "== 0", "!= null" or "errno == 0"; all, if not written.
         "success" success: String;
@@ -256,56 +258,6 @@ mirror! {
         "on_disconnect" on_disconnect: String = "\"kill\"";
         /// What a call may reach: off, basic, strict, or the NAME of a [sandboxes.NAME].
         "sandbox" sandbox: String = "\"basic\"";
-    }
-
-    /// Where one parameter comes from, or goes to.
-    ["functions.NAME.arguments.PARAMETER"] Argument {
-        /// The first query parameter of this name, percent-decoded.
-        "query" query: String;
-        /// The `{name}` of the route's path, percent-decoded.
-        "path" path: String;
-        /// The header of this name.
-        "header" header: String;
-        /// The cookie of this name, as it is.
-        "cookie" cookie: String;
-        /// The first field of this name of a form in the body, decoded.
-        "form" form: String;
-        /// What this JSON Pointer finds in the body, as "/user/name".
-        "json" json: String;
-        /// A constant. A bare number or boolean is one as well.
-        "const" constant: Literal;
-        /// Taken where the request has none; without it that is a 400. Beside query, header, cookie, form and json.
-        "default" default: Literal;
-        /// The least number; else 400.
-        "min" min: Literal;
-        /// The greatest number; else 400.
-        "max" max: Literal;
-        /// The most bytes of a string, or of bytes; else 400.
-        "max_length" max_length: Size;
-        /// The length of this other parameter: by value going in; by pointer, of a buffer, coming out.
-        "len" len: String;
-        /// Zeroed memory of this size that the function fills.
-        "buffer" buffer: Size;
-    }
-
-    /// How a success is answered.
-    ["functions.NAME.response"] Response {
-        /// "return", "stdout", or the parameter that holds the answer.
-        "body" body: String = "\"return\"";
-        /// Else by the body: JSON for a number, text for a string, octet-stream for a buffer.
-        "content_type" content_type: String;
-        /// 200 to 599; a void function answers 204.
-        "status" status: i64 = "200";
-        /// More headers of the answer.
-        "headers" headers: Named<String>;
-    }
-
-    /// How a return that is no success is answered.
-    ["functions.NAME.failure"] Failure {
-        /// 400 to 599, or "errno": by errno, 500 for most.
-        "status" status: OrErrno<i64> = "500";
-        /// Words for the client: "errno", or a symbol or C declaration of a function that returns them.
-        "message" message: String;
     }
 
     /// One routing rule: what it matches, and exactly one of call, handler, proxy, respond, redirect and files.

@@ -15,6 +15,7 @@ mod matching;
 mod mode;
 mod name;
 mod opening;
+mod outputs;
 mod path;
 mod response;
 mod route;

@@ -187,19 +187,21 @@ impl Prepared<'_> {
         unsafe { self.invocation.call(self.callable.function) }
     }
 
-    /// What the call gave back; a string goes back to `free`, and a failure is asked for its message. `printed` is what
+    /// What the call gave back; what the library hands out goes back to `free`, and a failure is asked for its message. `printed` is what
     /// the function printed, where that was kept.
     ///
     /// # Errors
     /// What the function did against its prototype.
     pub fn finish(mut self, printed: Option<Vec<u8>>) -> Result<Returned, InvokeError> {
-        let text = self.invocation.text();
+        let free = self.callable.free.map(|free| (free, self.invocation.handed()));
         // SAFETY: it was called, and no foreign code has run since.
         let result = unsafe { self.invocation.finish() };
-        if let Some((free, text)) = self.callable.free.zip(text) {
-            // SAFETY: the string came from the library, was copied, and is given back once; that the symbol
-            // takes it is the operator's word.
-            unsafe { free.call_with(text) };
+        if let Some((free, handed)) = free {
+            for pointer in handed {
+                // SAFETY: it came from the library, was copied, and is given back once; that the symbol
+                // takes it is the operator's word.
+                unsafe { free.call_with(pointer) };
+            }
         }
         let (value, mut outputs) = result?;
         outputs.extend(printed.map(Value::Bytes));

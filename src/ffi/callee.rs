@@ -4,6 +4,9 @@ use crate::ffi::signature::{Return, Signature, Slot};
 use crate::ffi::success::Success;
 use crate::ffi::value::{Scalar, Value};
 
+/// The name of what a function returns.
+pub const RETURN: &str = "return";
+
 /// The name of a worker's standard output where it is an answer.
 pub const STDOUT: &str = "stdout";
 
@@ -22,7 +25,7 @@ pub struct Callee {
     pub signature: Signature,
     /// Makes the handle that its calls are given.
     pub opening: Option<Opening>,
-    /// `void FREE(void *)`: takes back the string that was returned.
+    /// `void FREE(void *)`: takes back each string, and all bytes, that the function hands out.
     pub free: Option<String>,
     /// `None`: every return is a success.
     pub success: Option<Success>,

@@ -2,9 +2,10 @@
 //! is made, and all that a function reports is checked after: a mismatch is an error, never a guess.
 
 mod cell;
+mod foreign;
 mod slot;
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 use libffi::low::{self, CodePtr, ffi_abi_FFI_DEFAULT_ABI, ffi_cif, ffi_type, types};
 
@@ -13,8 +14,11 @@ use crate::ffi::signature::{Return, Signature, Slot};
 use crate::ffi::value::{Scalar, Value};
 use slot::Memory;
 
-/// Bytes of a returned string, without its NUL.
+/// Bytes of a string of the library's, without its NUL.
 pub const MAX_TEXT: usize = 1 << 20;
+
+/// Bytes of the library's, where it says how many.
+pub const MAX_BYTES: usize = 64 << 20;
 
 /// Why a call cannot be made, or what the function did against its prototype.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,9 +64,14 @@ pub enum InvokeError {
         /// Bytes it has.
         capacity: usize,
     },
-    /// The returned string has no NUL within [`MAX_TEXT`] bytes.
-    #[error("the returned string is longer than {MAX_TEXT} bytes")]
+    /// A string of the library's has no NUL within [`MAX_TEXT`] bytes.
+    #[error("a string that the function hands out is longer than {MAX_TEXT} bytes")]
     Text,
+    /// A negative length of what the library hands out, or one over [`MAX_BYTES`].
+    #[error(
+        "the function reports a length for the bytes that it hands out that is negative or beyond {MAX_BYTES} bytes"
+    )]
+    Bytes,
 }
 
 /// What a call is given besides its values.
@@ -91,7 +100,8 @@ pub struct Invocation<'a> {
 /// A return value as C left it.
 enum Returned {
     Value(Value),
-    Text(*mut c_char),
+    Text(*mut c_void),
+    Bytes(*mut c_void),
     Pointer(*mut c_void),
 }
 
@@ -157,13 +167,22 @@ impl<'a> Invocation<'a> {
         self.errno
     }
 
-    /// The string that the function returned, where it is one and not null.
+    /// The strings and bytes of the library's that the function hands out, each once; before [`Invocation::finish`].
     #[must_use]
-    pub fn text(&self) -> Option<*mut c_void> {
-        match self.returned {
-            Returned::Text(text) if !text.is_null() => Some(text.cast()),
+    pub fn handed(&self) -> Vec<*mut c_void> {
+        let returned = match self.returned {
+            Returned::Text(pointer) | Returned::Bytes(pointer) => pointer,
+            _ => std::ptr::null_mut(),
+        };
+        let put = self.signature.slots.iter().zip(&self.memory).filter_map(|pair| match pair {
+            (Slot::PutText | Slot::PutBytes, Memory::Pointee(cell)) => Some(cell.address()),
             _ => None,
-        }
+        });
+        let mut all: Vec<_> =
+            put.chain([returned]).filter(|pointer: &*mut c_void| !pointer.is_null()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The handle that the function returned, or else put where it was told to; null where it made none.
@@ -183,21 +202,27 @@ impl<'a> Invocation<'a> {
     /// The return value, and one value for each output slot, in order.
     ///
     /// # Safety
-    /// The function must have been called, and a string that it returned must still be valid.
+    /// The function must have been called, and what it hands out must still be valid.
     ///
     /// # Errors
-    /// [`InvokeError::Overrun`], [`InvokeError::Text`].
+    /// [`InvokeError::Overrun`], [`InvokeError::Text`], [`InvokeError::Bytes`].
     pub unsafe fn finish(&mut self) -> Result<(Value, Vec<Value>), InvokeError> {
         // First: it may lie within an argument.
         let returned = match &self.returned {
             Returned::Value(value) => value.clone(),
-            Returned::Text(text) if text.is_null() => Value::Null,
-            // SAFETY: not null; that it is a valid string is the caller's promise.
-            Returned::Text(text) => unsafe { copy_text(*text) }?,
+            // SAFETY: that it is null or a valid string is the caller's promise.
+            Returned::Text(text) => unsafe { foreign::text(*text) }?,
+            Returned::Bytes(bytes) => {
+                let length = slot::return_length(&self.signature.slots, &self.memory);
+                // SAFETY: that it is null or points to as many bytes is the caller's promise.
+                unsafe { foreign::bytes(*bytes, length) }?
+            }
             Returned::Pointer(pointer) if pointer.is_null() => Value::Null,
             Returned::Pointer(_) => Value::Bool(true),
         };
-        let outputs = slot::outputs(&self.signature.slots, std::mem::take(&mut self.memory))?;
+        let memory = std::mem::take(&mut self.memory);
+        // SAFETY: the caller's promise.
+        let outputs = unsafe { slot::outputs(&self.signature.slots, memory) }?;
         Ok((returned, outputs))
     }
 }
@@ -210,17 +235,6 @@ fn errno() -> c_int {
 fn set_errno(value: c_int) {
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = value };
-}
-
-/// # Safety
-/// `text` must point to bytes that are readable up to a NUL, or for [`MAX_TEXT`] + 1 bytes.
-unsafe fn copy_text(text: *const c_char) -> Result<Value, InvokeError> {
-    // SAFETY: strnlen reads no further than the first NUL or the limit.
-    if unsafe { libc::strnlen(text, MAX_TEXT + 1) } > MAX_TEXT {
-        return Err(InvokeError::Text);
-    }
-    // SAFETY: a NUL was just found within the limit.
-    Ok(Value::Bytes(unsafe { CStr::from_ptr(text) }.to_bytes().to_vec()))
 }
 
 /// # Safety
@@ -244,7 +258,8 @@ unsafe fn returned(
             unsafe { low::call::<()>(cif, function, arguments) };
             Value::Void
         }
-        Return::Text => return Returned::Text(call!(*mut c_char)),
+        Return::Text => return Returned::Text(call!(*mut c_void)),
+        Return::Bytes => return Returned::Bytes(call!(*mut c_void)),
         Return::Pointer => return Returned::Pointer(call!(*mut c_void)),
         Return::Scalar(Scalar::Bool) => Value::Bool(call!(u8) != 0),
         Return::Scalar(Scalar::I8) => Value::Int(call!(i8).into()),
@@ -264,19 +279,23 @@ fn return_type(returns: Return) -> *mut ffi_type {
     match returns {
         Return::Void => &raw mut types::void,
         Return::Scalar(scalar) => scalar_type(scalar),
-        Return::Text | Return::Pointer => &raw mut types::pointer,
+        Return::Text | Return::Bytes | Return::Pointer => &raw mut types::pointer,
     }
 }
 
 fn slot_type(slot: Slot) -> *mut ffi_type {
     match slot {
-        Slot::Scalar(scalar) | Slot::Length { scalar, .. } | Slot::TimeLeft(scalar) => {
-            scalar_type(scalar)
-        }
+        Slot::Scalar(scalar)
+        | Slot::Length { scalar, .. }
+        | Slot::Capacity { scalar, .. }
+        | Slot::TimeLeft(scalar) => scalar_type(scalar),
         Slot::Text
         | Slot::Bytes
         | Slot::Buffer { .. }
         | Slot::BufferLength { .. }
+        | Slot::ReturnLength(_)
+        | Slot::PutText
+        | Slot::PutBytes
         | Slot::Out(_)
         | Slot::InOut(_)
         | Slot::Handle

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::ffi::signature::Return;
 use token::{Token, Tokens};
-pub use types::{CType, Pointee};
+pub use types::{CType, Pointee, Put};
 
 /// The longest declaration that is read, in bytes.
 pub const MAX_LENGTH: usize = 4096;
@@ -27,6 +27,8 @@ pub struct Prototype {
     pub returns: Return,
     /// The return type as it was declared, without storage classes.
     pub returned: String,
+    /// It returns a pointer to bytes, if something says how many.
+    pub returns_bytes: bool,
     /// In C order.
     pub parameters: Vec<Parameter>,
 }
@@ -122,11 +124,12 @@ pub fn parse(text: &str) -> Result<Prototype, PrototypeError> {
     let declared = types::base(&mut tokens)?;
     let returns = types::returns(&declared)?;
     let returned = declared.shown(0);
+    let returns_bytes = types::returns_bytes(&declared);
     let name = function_name(&mut tokens)?;
     tokens.require("(")?;
     let parameters = parameters(&mut tokens)?;
     end(&mut tokens)?;
-    Ok(Prototype { name, returns, returned, parameters })
+    Ok(Prototype { name, returns, returned, returns_bytes, parameters })
 }
 
 /// `extern`, `extern "C"`.

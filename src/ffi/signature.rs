@@ -11,6 +11,8 @@ pub enum Return {
     Scalar(Scalar),
     /// `char *`, NUL-terminated; copied, and then the library's own again.
     Text,
+    /// A pointer to as many bytes as [`Slot::ReturnLength`] says; copied as a string is.
+    Bytes,
     /// Any other pointer: only a function that makes a handle returns one.
     Pointer,
 }
@@ -24,25 +26,44 @@ pub enum Slot {
     Text,
     /// A pointer to a copy of bytes. Taken.
     Bytes,
-    /// By value: the length in bytes of the [`Slot::Bytes`], [`Slot::Text`] or [`Slot::Buffer`] in slot `of`.
+    /// By value: how long what came for the [`Slot::Bytes`], [`Slot::Text`] or [`Slot::Buffer`] in slot `of` is, in bytes;
+    /// for a buffer that nothing came for, its capacity.
     Length {
         /// Index of the slot that is measured.
         of: u16,
         /// The type of the length.
         scalar: Scalar,
     },
-    /// A pointer to zeroed memory that the function fills. An output.
+    /// By value: the capacity of the [`Slot::Buffer`] in slot `of`.
+    Capacity {
+        /// Index of the buffer.
+        of: u16,
+        /// The type of the capacity.
+        scalar: Scalar,
+    },
+    /// A pointer to memory that the function writes to, zeroed but for what came for it. An output.
     Buffer {
         /// Bytes allocated.
         capacity: u64,
+        /// Taken: it begins with bytes of the call.
+        is_taken: bool,
+        /// A string: it ends at its NUL where nothing says its length.
+        is_text: bool,
     },
-    /// A pointer to a length: the capacity of the buffer in slot `of` going in, its filled length coming out.
+    /// A pointer to a length: as [`Slot::Length`] going in, what the function wrote coming out.
     BufferLength {
-        /// Index of the [`Slot::Buffer`].
+        /// Index of the [`Slot::Buffer`] or [`Slot::PutBytes`].
         of: u16,
         /// The type pointed to.
         scalar: Scalar,
     },
+    /// A pointer to a zeroed length, where the function says how many bytes it returned.
+    ReturnLength(Scalar),
+    /// A pointer to a null pointer, where the function puts a string of its own. An output.
+    PutText,
+    /// A pointer to a null pointer, where the function puts bytes of its own, as many as its [`Slot::BufferLength`] says.
+    /// An output.
+    PutBytes,
     /// A pointer to a zeroed scalar that the function sets. An output.
     Out(Scalar),
     /// A pointer to a scalar that is given and may be changed. Taken, and an output.
@@ -61,13 +82,23 @@ impl Slot {
     /// Whether a call brings a value for this slot.
     #[must_use]
     pub fn is_taken(self) -> bool {
-        matches!(self, Slot::Scalar(_) | Slot::Text | Slot::Bytes | Slot::InOut(_))
+        matches!(
+            self,
+            Slot::Scalar(_)
+                | Slot::Text
+                | Slot::Bytes
+                | Slot::InOut(_)
+                | Slot::Buffer { is_taken: true, .. }
+        )
     }
 
     /// Whether a reply carries a value from this slot, in slot order.
     #[must_use]
     pub fn is_output(self) -> bool {
-        matches!(self, Slot::Buffer { .. } | Slot::Out(_) | Slot::InOut(_))
+        matches!(
+            self,
+            Slot::Buffer { .. } | Slot::Out(_) | Slot::InOut(_) | Slot::PutText | Slot::PutBytes
+        )
     }
 }
 

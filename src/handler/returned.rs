@@ -1,12 +1,15 @@
 //! What a function gave back as an answer: a success by `response`, a failure by `failure`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use crate::call::Failure;
-use crate::config::function::{Bound, ResponseBody};
+use crate::config::function::{Bound, Held, Member, ResponseBody};
 use crate::ffi::callee::{MAX_MESSAGE, Returned};
+use crate::ffi::signature::Return;
 use crate::ffi::value::Value;
 use crate::handler::{Body, Error, Response};
 
@@ -25,11 +28,12 @@ pub fn response(bound: &Bound, mut returned: Returned) -> Result<Response, Error
     if !bound.callee.is_success(&returned) {
         return Err(failed(bound, &returned));
     }
-    let value = match bound.response.body {
+    let value = match &bound.response.body {
+        ResponseBody::Json(members) => return Ok(object(bound, members, &returned)),
         ResponseBody::Empty => Value::Void,
         ResponseBody::Return => returned.value,
-        ResponseBody::Output(place) if place < returned.outputs.len() => {
-            returned.outputs.swap_remove(place)
+        ResponseBody::Output(place) if *place < returned.outputs.len() => {
+            returned.outputs.swap_remove(*place)
         }
         ResponseBody::Stdout => returned.outputs.pop().unwrap_or(Value::Void),
         ResponseBody::Output(_) => return Err(Error::Internal("an output that is not there")),
@@ -40,9 +44,7 @@ pub fn response(bound: &Bound, mut returned: Returned) -> Result<Response, Error
 fn answer(bound: &Bound, value: Value) -> Response {
     let response = &bound.response;
     let (bytes, default) = match value {
-        Value::Bytes(bytes) if matches!(response.body, ResponseBody::Output(_)) => {
-            (bytes, Some(BYTES))
-        }
+        Value::Bytes(bytes) if is_of_bytes(bound) => (bytes, Some(BYTES)),
         Value::Bytes(bytes) => (bytes, Some(TEXT)),
         // Whatever media type is promised, nothing is none of it.
         Value::Null if response.content_type.is_some() => {
@@ -51,11 +53,45 @@ fn answer(bound: &Bound, value: Value) -> Response {
         Value::Void => return empty(bound, response.status),
         other => (format!("{}\n", other.to_json()).into_bytes(), Some(JSON)),
     };
+    full(bound, bytes, default)
+}
+
+fn full(bound: &Bound, bytes: Vec<u8>, default: Option<HeaderValue>) -> Response {
+    let response = &bound.response;
     let mut answer = empty(bound, response.status).map(|_| Body::full(Bytes::from(bytes)));
     if let Some(content_type) = response.content_type.clone().or(default) {
         answer.headers_mut().insert(CONTENT_TYPE, content_type);
     }
     answer
+}
+
+fn is_of_bytes(bound: &Bound) -> bool {
+    match bound.response.body {
+        ResponseBody::Output(_) => true,
+        ResponseBody::Return => bound.callee.signature.returns == Return::Bytes,
+        _ => false,
+    }
+}
+
+/// All that a function gave back, in one JSON object.
+fn object(bound: &Bound, members: &[Member], returned: &Returned) -> Response {
+    let member = |member: &Member| {
+        let errno = Value::Int(returned.errno.into());
+        let value = match member.holds {
+            Held::Return => Some(&returned.value),
+            Held::Errno => Some(&errno),
+            Held::Output(place) => returned.outputs.get(place),
+            Held::Stdout => returned.outputs.last(),
+        };
+        let json = match value {
+            Some(Value::Bytes(bytes)) if !member.is_text => format!("\"{}\"", BASE64.encode(bytes)),
+            Some(value) => value.to_json(),
+            None => Value::Null.to_json(),
+        };
+        format!("{}:{json}", member.name)
+    };
+    let members: Vec<_> = members.iter().map(member).collect();
+    full(bound, format!("{{{}}}\n", members.join(",")).into_bytes(), Some(JSON))
 }
 
 fn empty(bound: &Bound, status: StatusCode) -> Response {

@@ -202,6 +202,43 @@ fn a_prototype_that_differs_from_the_library_is_told_exactly() {
 }
 
 #[test]
+fn what_a_library_hands_out_is_compared_too() {
+    let typed = library("typed").display().to_string();
+    let handed = "prototype = \"int split(const char *text, uint8_t **first, void *rest, int *n, int *count, double *half)\"\n\
+                  arguments = { text = \"body\", first = \"out\", rest = \"null\", n = { len = \"first\" }, count = \"out\", half = \"out\" }";
+    let lent = "prototype = \"char *lend(const char *how, size_t *len)\"\narguments = { how = \"body\", len = { len = \"return\" } }";
+    let rows = [
+        ("handed", typed.as_str(), handed),
+        ("lent", &typed, lent),
+        (
+            "wrong",
+            &typed,
+            "prototype = \"const uint8_t *next_colour(size_t *len)\"\narguments = { len = { len = \"return\" } }",
+        ),
+        (
+            "twice",
+            &typed,
+            "prototype = \"int store_open_into(const char *path, char **store)\"\narguments = { path = \"body\", store = \"out\" }",
+        ),
+    ];
+    let ended = with_functions(&rows).run("check", &[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{ended:?}");
+    let told: Vec<_> =
+        ended.stderr.lines().map(|line| line.replace(&format!("{typed}: "), "")).collect();
+    assert_eq!(
+        told,
+        [
+            "error: function `handed`: split: parameter 4 `n`: the file says `size_t *` (`rest_len`), the prototype says `int *`",
+            "error: function `wrong`: next_colour: parameter 1 `len`: the file says `enum colour` (`c`), the prototype says `size_t *`",
+            "error: function `wrong`: next_colour: the return: the file says `enum colour`, the prototype says `const uint8_t *`",
+            "error: function `twice`: store_open_into: parameter 2 `store`: the file says `struct store **`, the prototype says `char **`",
+        ],
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
 fn without_debug_information_it_says_so() {
     for (words, why) in [
         (&["-g0"][..], "it has no debug information: build it with `cc -g`"),

@@ -67,6 +67,19 @@ fn handles_are_named_with_what_may_make_them() {
         "{step}"
     );
     assert!(section(&text, "next_colour").contains("\"enum colour next_colour(enum colour c)\""));
+    assert!(step.contains("{ json = { return = \"return\", value = \"value\", count = \"count\", parity = \"parity\" } }"), "{step}");
+    let lend = section(&text, "lend");
+    assert!(lend.contains("how = { query = \"how\" }, len = { len = \"return\" } }"), "{lend}");
+    assert!(lend.contains("\n# free    = \"free\""), "{lend}");
+    let split = section(&text, "split");
+    let handed = "first = \"out\", rest = \"out\", rest_len = { len = \"rest\" }, count = \"out\"";
+    assert!(split.contains(handed) && split.contains("# free "), "{split}");
+    let turn = section(&text, "turn");
+    assert!(
+        turn.contains("data = { buffer = \"64KiB\" }")
+            && turn.contains("# a buffer that the function changes in place"),
+        "{turn}"
+    );
     let borrow = section(&text, "borrow");
     assert!(
         borrow.contains("# free    = \"free\"") && borrow.contains("\"char *borrow("),
@@ -97,7 +110,6 @@ fn what_a_prototype_cannot_say_is_commented_out_with_the_reason() {
         ("first", "nobody can tell what `numbers` is"),
         ("touch", "nobody can tell what `data` is"),
         ("unmeasured", "nobody can tell what `bytes` is"),
-        ("strings", "`all` is a handle"),
         ("opaque", "`it` is a handle: name what makes it as `init`, perhaps new_opaque"),
     ] {
         let section = section(&text, label);

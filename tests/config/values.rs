@@ -172,7 +172,7 @@ fn every_form_of_argument_is_bound() {
         Slot::Text,
         Slot::Text,
         Slot::Scalar(Scalar::I32),
-        Slot::Buffer { capacity: 4 << 20 },
+        Slot::Buffer { capacity: 4 << 20, is_taken: false, is_text: false },
         Slot::BufferLength { of: 7, scalar: Scalar::U64 },
         Slot::Out(Scalar::I32),
     ];

@@ -22,7 +22,7 @@ fn recv_waits_for_what_comes() {
     let slots = [
         Slot::Text,
         Slot::Scalar(Scalar::I32),
-        Slot::Buffer { capacity: 100 },
+        Slot::Buffer { capacity: 100, is_taken: false, is_text: false },
         Slot::BufferLength { of: 2, scalar: Scalar::U64 },
     ];
     let entry = function("fetch", Return::Scalar(Scalar::I32), &slots);

@@ -46,7 +46,7 @@ fn bytes_go_in_and_a_buffer_comes_out() {
     let slots = [
         Slot::Bytes,
         Slot::Length { of: 0, scalar: Scalar::U64 },
-        Slot::Buffer { capacity: 1 << 20 },
+        Slot::Buffer { capacity: 1 << 20, is_taken: false, is_text: false },
         Slot::BufferLength { of: 2, scalar: Scalar::U64 },
     ];
     for given in [String::new(), "shout".into(), "x".repeat(1 << 20)] {
@@ -68,7 +68,10 @@ fn scalars_are_set_through_pointers() {
 
 #[test]
 fn a_call_that_cannot_be_made_or_breaks_its_prototype_says_so() {
-    let buffer = [Slot::Buffer { capacity: 8 }, Slot::BufferLength { of: 0, scalar: Scalar::U64 }];
+    let buffer = [
+        Slot::Buffer { capacity: 8, is_taken: false, is_text: false },
+        Slot::BufferLength { of: 0, scalar: Scalar::U64 },
+    ];
     let overrun = function("overrun", Return::Scalar(Scalar::I32), &buffer);
     let cases = [
         (overrun, Input::Values(vec![]), "beyond its 8 bytes"),

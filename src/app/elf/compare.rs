@@ -1,7 +1,7 @@
 //! A prototype beside what a library's debug information declares: what differs, in words.
 
 use super::types::{Declaration, Kind, Type};
-use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype};
+use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype, Put};
 use crate::ffi::value::Scalar;
 
 /// Where they differ; empty where a call by the prototype is one that the function expects.
@@ -64,7 +64,10 @@ fn points_alike(to: Pointee, written: &str, target: &Type) -> bool {
         }
         (Pointee::Scalar(scalar), found) => scalar_fits(scalar, written, found),
         (Pointee::Opaque, _) => is_named(written, target),
-        (Pointee::Pointer, Type::Pointer(_)) => true,
+        (Pointee::Pointer(Put::Text | Put::Bytes), Type::Pointer(target)) => {
+            points_alike(Pointee::Bytes, written, target)
+        }
+        (Pointee::Pointer(_), Type::Pointer(_)) => true,
         _ => false,
     }
 }
@@ -153,7 +156,9 @@ mod tests {
             ("struct db *", "---5-----"),
             ("db_t *", "---5-----"),
             ("struct cache *", "---------"),
-            ("char **", "----5----"),
+            ("char **", "---------"),
+            ("void **", "----5----"),
+            ("struct db **", "----5----"),
             ("double *", "--------5"),
             ("float *", "---------"),
         ];

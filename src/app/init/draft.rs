@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::spelling::{is_word, spelling};
 use crate::app::elf::types::{Declaration, Type};
-use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype};
+use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype, Put};
 use crate::ffi::signature::Return;
 use crate::ffi::value::Scalar;
 
@@ -82,11 +82,12 @@ fn written(name: &str, declared: &Declaration) -> Result<String, &'static str> {
 fn guess(prototype: &Prototype, all: &HashMap<String, Declaration>) -> Draft {
     let mut draft =
         Draft { keys: vec![("prototype", format!("\"{prototype}\""))], ..Draft::default() };
-    if prototype.returns == Return::Pointer {
+    let guessed = arguments(prototype);
+    let is_measured = guessed.iter().any(|guess| guess.form == OF_RETURN);
+    if prototype.returns == Return::Pointer && !is_measured {
         draft.problem =
             Some("returns a pointer: if it makes a handle, it is the `init` of others".into());
     }
-    let guessed = arguments(prototype);
     draft.is_posted = guessed.iter().any(|guess| guess.form == "\"body\"");
     if let Some(guess) = guessed.iter().find(|guess| guess.form == "\"handle\"") {
         draft.problem = Some(format!(
@@ -109,11 +110,48 @@ fn guess(prototype: &Prototype, all: &HashMap<String, Declaration>) -> Draft {
     if !bound.is_empty() {
         draft.keys.push(("arguments", format!("{{ {} }}", bound.join(", "))));
     }
-    if let Some(output) = guessed.iter().find(|guess| guess.form.starts_with("{ buffer")) {
-        draft.keys.push(("response", format!("{{ body = \"{}\" }}", output.name)));
-    }
+    draft.keys.extend(response(prototype, &guessed).map(|response| ("response", response)));
     draft.hints = hints(prototype);
+    let mut forms = guessed.iter().map(|guess| guess.form.as_str());
+    if forms.any(|form| form.starts_with("{ buffer")) && !draft.is_posted {
+        draft.hints.push(IN_PLACE);
+    }
+    if guessed.iter().any(|guess| guess.form == OF_RETURN || is_put(prototype, guess)) {
+        draft.hints.push(FREE);
+    }
     draft
+}
+
+/// The length of what is returned.
+const OF_RETURN: &str = "{ len = \"return\" }";
+
+const FREE: &str = "free    = \"free\"       # if what it hands out is the caller's to free";
+
+const IN_PLACE: &str = "a buffer that the function changes in place begins with its input: { body = true, buffer = … }";
+
+/// What the library puts where a pointer points.
+fn is_put(prototype: &Prototype, guess: &Guess<'_>) -> bool {
+    let parameter = prototype.parameters.iter().find(|parameter| parameter.name == guess.name);
+    let ctype = parameter.map(|parameter| parameter.ctype);
+    guess.form == OUT && matches!(ctype, Some(CType::Pointer { to: Pointee::Pointer(_), .. }))
+}
+
+/// The one buffer, or all that comes back where there is more.
+fn response(prototype: &Prototype, guessed: &[Guess<'_>]) -> Option<String> {
+    let is_bytes =
+        |guess: &Guess<'_>| guess.form.starts_with("{ buffer") || is_put(prototype, guess);
+    let outputs = guessed.iter().filter(|guess| guess.form == OUT || is_bytes(guess));
+    let names: Vec<_> = outputs.clone().map(|guess| guess.name).collect();
+    if let ([name], true) = (names.as_slice(), outputs.clone().any(is_bytes)) {
+        return Some(format!("{{ body = \"{name}\" }}"));
+    }
+    if names.len() < 2 {
+        return None;
+    }
+    let returned = Some("return").filter(|_| prototype.returns != Return::Void);
+    let members: Vec<_> =
+        returned.into_iter().chain(names).map(|name| format!("{name} = \"{name}\"")).collect();
+    Some(format!("{{ json = {{ {} }} }}", members.join(", ")))
 }
 
 /// Functions that return what a parameter takes.
@@ -139,11 +177,14 @@ fn hints(prototype: &Prototype) -> Vec<&'static str> {
         }
         Return::Text if prototype.returned.starts_with("const ") => vec![is_null],
         Return::Text => {
-            vec![is_null, "free    = \"free\"       # if the string is the caller's to free"]
+            vec![is_null, FREE]
         }
         _ => Vec::new(),
     }
 }
+
+/// Set by the function.
+const OUT: &str = "\"out\"";
 
 /// A parameter, and what it is bound to; nothing: nobody can tell.
 struct Guess<'p> {
@@ -162,14 +203,29 @@ fn arguments(prototype: &Prototype) -> Vec<Guess<'_>> {
         let length = measured.take().filter(|(_, is_output)| is_length(parameter, *is_output));
         let form = match (length, parameter.ctype) {
             (Some((of, _)), _) => format!("{{ len = \"{of}\" }}"),
-            (None, CType::Pointer { to: Pointee::Opaque | Pointee::Pointer, .. }) => {
+            (None, CType::Pointer { to: Pointee::Pointer(Put::Text), .. }) => OUT.into(),
+            (None, CType::Pointer { to: Pointee::Pointer(Put::Bytes), .. })
+                if next.is_some_and(is_length_out) =>
+            {
+                measured = Some((name, true));
+                OUT.into()
+            }
+            (None, CType::Pointer { .. })
+                if next.is_none()
+                    && prototype.returns_bytes
+                    && prototype.returns != Return::Text
+                    && is_length_out(parameter) =>
+            {
+                OF_RETURN.into()
+            }
+            (None, CType::Pointer { to: Pointee::Opaque | Pointee::Pointer(_), .. }) => {
                 "\"handle\"".into()
             }
             (None, CType::Pointer { to: Pointee::Scalar(_), is_const }) => {
                 if is_const {
                     String::new()
                 } else {
-                    "\"out\"".into()
+                    OUT.into()
                 }
             }
             (None, CType::Pointer { to, is_const: false }) => {
@@ -193,6 +249,11 @@ fn arguments(prototype: &Prototype) -> Vec<Guess<'_>> {
 
 fn query(name: &str) -> String {
     format!("{{ query = \"{name}\" }}")
+}
+
+/// The address of an integer wide enough.
+fn is_length_out(parameter: &Parameter) -> bool {
+    matches!(parameter.ctype, CType::Pointer { .. }) && is_length(parameter, true)
 }
 
 /// An integer wide enough; of an output also the address of one.

@@ -1,16 +1,17 @@
 //! A prototype and its arguments become what the worker calls: every parameter bound, every argument a parameter.
 
 use super::form::form;
+use super::outputs::outputs;
 use super::target::{Role, WRAP, constant, role};
 use super::{bounds, failure, opening, parsed, response, value};
-use crate::config::function::{Bound, Bounds, Input, ResponseBody, Target};
+use crate::config::function::{Bound, Bounds, Input, Target};
 use crate::config::raw::{self, Binding, Field, Literal, Named, closest, list};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
 use crate::ffi::callee::{Callee, STDOUT};
-use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype};
+use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype, Put};
 use crate::ffi::signature::{Return, Signature, Slot};
-use crate::ffi::value::{Scalar, Value};
+use crate::ffi::value::Value;
 
 /// A prototype with its place, and the arguments for it.
 pub(super) struct Declared<'f> {
@@ -27,7 +28,7 @@ pub(super) type Argument = (Field<String>, Field<Binding>);
 
 /// One parameter with what it was bound to.
 pub(super) struct Bond<'p> {
-    parameter: &'p Parameter,
+    pub(super) parameter: &'p Parameter,
     pub(super) role: Role,
     default: Option<Value>,
     bounds: Bounds,
@@ -48,17 +49,17 @@ pub(super) fn bind(raw: &raw::Function, source: &mut Source<'_>) -> Option<Bound
         arguments: arguments(raw.arguments.as_ref()),
         key: "arguments",
     };
-    answerable(&declared, source);
     let bonds = bonds(&declared, source)?;
+    let returns = returns(&declared, &bonds, source);
     opening::handles(raw, opening.as_ref().map(|(_, opening)| opening), &bonds, source);
     let slots = slots(&bonds, source);
     let outputs = outputs(&bonds);
-    let returns = declared.prototype.returns;
     let success = failure::success(raw, returns, &outputs, source);
     let (failure, message) = failure::failure(raw, returns, source);
-    let names: Vec<_> = outputs.iter().map(|(name, _)| name.clone()).collect();
-    let response = response::response(raw, &names, &declared.prototype, source);
-    let free = failure::free(raw, returns, source);
+    let response = response::response(raw, &outputs, (&declared.prototype, returns), source);
+    let hands_out = matches!(returns, Return::Text | Return::Bytes)
+        || slots.iter().any(|slot| matches!(slot, Slot::PutText | Slot::PutBytes));
+    let free = failure::free(raw, hands_out, source);
     if source.problems.len() > before {
         return None;
     }
@@ -70,7 +71,7 @@ pub(super) fn bind(raw: &raw::Function, source: &mut Source<'_>) -> Option<Bound
         free,
         success,
         message,
-        prints: response.body == ResponseBody::Stdout,
+        prints: response.body.prints(),
     };
     let printed = callee.prints.then(|| STDOUT.to_owned());
     Some(Bound {
@@ -78,7 +79,7 @@ pub(super) fn bind(raw: &raw::Function, source: &mut Source<'_>) -> Option<Bound
         init,
         callee,
         inputs: bonds.into_iter().filter_map(input).collect(),
-        outputs: names.into_iter().chain(printed).collect(),
+        outputs: outputs.into_iter().map(|output| output.name).chain(printed).collect(),
         response,
         failure,
     })
@@ -93,17 +94,38 @@ pub(super) fn declaration(field: &Field<String>, source: &mut Source<'_>) -> Opt
     })
 }
 
-/// A pointer that comes back is nobody's to read.
-fn answerable(declared: &Declared<'_>, source: &mut Source<'_>) {
-    if declared.prototype.returns == Return::Pointer {
-        let message = format!(
-            "a function may return void, a number or a `char *`, not `{}`",
-            declared.prototype.returned
-        );
-        let mend = "write it as `init` if it makes a handle; else wrap it in a handler of cofferdam.h, \
-                    and write `handler` instead of `prototype`";
+/// What comes back, now that it is known whether something says how long it is: any other pointer is nobody's to read.
+fn returns(declared: &Declared<'_>, bonds: &[Bond<'_>], source: &mut Source<'_>) -> Return {
+    let Prototype { returns, returned, returns_bytes, .. } = &declared.prototype;
+    let is_length = |bond: &&Bond<'_>| matches!(bond.role, Role::Given(Slot::ReturnLength(_)));
+    let mut lengths = bonds.iter().filter(is_length);
+    if let Some(length) = lengths.next() {
+        if let Some(second) = lengths.next() {
+            let message = "what is returned has one length";
+            let problem = Problem::at(&second.span, message).also(&length.span, "the other");
+            source.wrong(problem.help("bind it to \"out\" or \"null\""));
+        }
+        if !returns_bytes {
+            let message = format!("`{returned}` has no length");
+            let mend = "declare a return of uint8_t *, void * or char *, or bind it to \"out\"";
+            source.complain(&length.span, "", Complaint::new(message, mend));
+        }
+        return Return::Bytes;
+    }
+    if *returns == Return::Pointer {
+        let message =
+            format!("a function may return void, a number or a `char *`, not `{returned}`");
+        let wrap = format!("else {WRAP}");
+        let mend = match returns_bytes {
+            true => format!(
+                "bind a size_t * to {{ len = \"return\" }} if it returns bytes; write it as `init` if it \
+                 makes a handle; {wrap}"
+            ),
+            false => format!("write it as `init` if it makes a handle; {wrap}"),
+        };
         source.complain(declared.span, "", Complaint::new(message, mend));
     }
+    *returns
 }
 
 pub(super) fn arguments(field: Option<&Field<Named<Binding>>>) -> &[Argument] {
@@ -152,10 +174,11 @@ fn unbound(parameter: &Parameter, key: &str) -> Complaint {
     let suggestion = match parameter.ctype {
         CType::Pointer { to: Pointee::Scalar(_), .. } => "\"out\"".to_owned(),
         CType::Pointer { to: Pointee::Opaque, .. } => "\"handle\"".to_owned(),
-        CType::Pointer { to: Pointee::Pointer, .. } if key == "init_arguments" => {
+        CType::Pointer { to: Pointee::Pointer(_), .. } if key == "init_arguments" => {
             "\"handle\"".to_owned()
         }
-        CType::Pointer { to: Pointee::Pointer, .. } => "\"null\"".to_owned(),
+        CType::Pointer { to: Pointee::Pointer(Put::Text | Put::Bytes), .. } => "\"out\"".to_owned(),
+        CType::Pointer { to: Pointee::Pointer(_), .. } => "\"null\"".to_owned(),
         CType::Pointer { is_const: false, .. } => "{ buffer = \"64KiB\" }".to_owned(),
         CType::Pointer { .. } if key == "init_arguments" => "{ const = \"…\" }".to_owned(),
         CType::Scalar(_) if key == "init_arguments" => "0".to_owned(),
@@ -163,7 +186,7 @@ fn unbound(parameter: &Parameter, key: &str) -> Complaint {
     };
     let message = format!("the parameter `{name}` is bound to nothing");
     let mut mend = format!("say where it comes from: {key} = {{ {name} = {suggestion}, … }}");
-    if let CType::Pointer { to: Pointee::Opaque | Pointee::Pointer, .. } = parameter.ctype {
+    if let CType::Pointer { to: Pointee::Opaque | Pointee::Pointer(_), .. } = parameter.ctype {
         mend += &format!("; where that will not do, {WRAP}");
     }
     Complaint::new(message, mend).part(&parameter.span)
@@ -212,68 +235,73 @@ fn input(bond: Bond<'_>) -> Option<Input> {
     Some(Input { parameter, target, source, bounds: bond.bounds, default: bond.default })
 }
 
-/// The names of the outputs; those that are numbers with their type.
-fn outputs(bonds: &[Bond<'_>]) -> Vec<(String, Option<Scalar>)> {
-    let output = |bond: &Bond<'_>| {
-        let scalar = match bond.role {
-            Role::Output(Slot::Out(scalar)) | Role::Input(Slot::InOut(scalar), ..) => Some(scalar),
-            Role::Output(_) => None,
-            _ => return None,
-        };
-        Some((bond.parameter.name.clone(), scalar))
-    };
-    bonds.iter().filter_map(output).collect()
-}
-
 /// The slots in C order, once all are bound; checks what lengths measure.
 pub(super) fn slots(bonds: &[Bond<'_>], source: &mut Source<'_>) -> Vec<Slot> {
     let slots = bonds.iter().filter_map(|bond| slot(bond, bonds, source)).collect();
     for bond in bonds {
-        let unmeasured = matches!(bond.role, Role::Input(_, Target::Bytes, _))
-            && !bonds.iter().any(|other| measures(other, &bond.parameter.name));
-        if unmeasured {
-            let name = &bond.parameter.name;
-            let message = format!("the function cannot know how long `{name}` is");
-            let mend = format!(
-                "bind a parameter to {{ len = \"{name}\" }}, or declare it as const char *{name}"
-            );
-            source.complain(&bond.span, "", Complaint::new(message, mend));
-        }
+        let name = &bond.parameter.name;
+        let is_told = |by_address| bonds.iter().any(|other| measures(other, name, by_address));
+        let (what, mend) = match bond.role {
+            Role::Input(_, Target::Bytes, _) if !is_told(false) => (
+                format!("the function cannot know how long `{name}` is"),
+                format!(
+                    "bind a parameter to {{ len = \"{name}\" }}, or declare it as const char *{name}"
+                ),
+            ),
+            Role::Output(Slot::PutBytes) if !is_told(true) => (
+                format!("nobody can know how long what the function puts in `{name}` is"),
+                format!("bind a size_t * to {{ len = \"{name}\" }}, or {WRAP}"),
+            ),
+            _ => continue,
+        };
+        source.complain(&bond.span, "", Complaint::new(what, mend));
     }
     slots
 }
 
-fn measures(bond: &Bond<'_>, name: &str) -> bool {
-    matches!(&bond.role, Role::Length(_, of) | Role::BufferLength(_, of) if of == name)
+fn measures(bond: &Bond<'_>, name: &str, by_address: bool) -> bool {
+    match &bond.role {
+        Role::Length(_, of) | Role::Capacity(_, of) => of == name && !by_address,
+        Role::BufferLength(_, of) => of == name,
+        _ => false,
+    }
 }
 
 fn slot(bond: &Bond<'_>, bonds: &[Bond<'_>], source: &mut Source<'_>) -> Option<Slot> {
-    let (scalar, of, by_address) = match &bond.role {
+    let (of, wanted) = match &bond.role {
         Role::Input(slot, ..) | Role::Output(slot) | Role::Given(slot) => return Some(*slot),
-        Role::Length(scalar, of) => (*scalar, of, false),
-        Role::BufferLength(scalar, of) => (*scalar, of, true),
+        Role::Length(_, of) => (of, "a string, bytes or a buffer"),
+        Role::BufferLength(_, of) => {
+            (of, "a parameter bound to { buffer = … }, or a uint8_t ** bound to \"out\"")
+        }
+        Role::Capacity(_, of) => (of, "a parameter bound to { buffer = … }"),
     };
     let index = bonds.iter().position(|other| other.parameter.name == *of);
-    let measured = index.map(|index| &bonds[index].role);
-    let fits = match measured {
-        Some(Role::Output(Slot::Buffer { .. })) => true,
-        Some(Role::Input(Slot::Text | Slot::Bytes, ..)) => !by_address,
-        _ => false,
-    };
-    if !fits {
-        let wanted = if by_address {
-            "a parameter bound to { buffer = … }"
-        } else {
-            "a string, bytes or a buffer"
+    let measured = index.and_then(|index| match &bonds[index].role {
+        Role::Output(slot) | Role::Input(slot, ..) => Some(*slot),
+        _ => None,
+    });
+    let place = index.and_then(|index| u16::try_from(index).ok());
+    let found = place.zip(measured).and_then(|(of, measured)| match (&bond.role, measured) {
+        (Role::Length(scalar, _), Slot::Buffer { .. } | Slot::Text | Slot::Bytes) => {
+            Some(Slot::Length { of, scalar: *scalar })
+        }
+        (Role::BufferLength(scalar, _), Slot::Buffer { .. } | Slot::PutBytes) => {
+            Some(Slot::BufferLength { of, scalar: *scalar })
+        }
+        (Role::Capacity(scalar, _), Slot::Buffer { .. }) => {
+            Some(Slot::Capacity { of, scalar: *scalar })
+        }
+        _ => None,
+    });
+    if found.is_none() {
+        let (thing, key) = match bond.role {
+            Role::Capacity(..) => ("memory of a size", "capacity"),
+            _ => ("length", "len"),
         };
-        let message = format!("`{of}` has no length: it must be {wanted}");
-        let mend = "name another parameter in { len = \"…\" }";
+        let message = format!("`{of}` has no {thing}: it must be {wanted}");
+        let mend = format!("name another parameter in {{ {key} = \"…\" }}");
         source.complain(&bond.span, "", Complaint::new(message, mend));
-        return None;
     }
-    let of = u16::try_from(index?).ok()?;
-    Some(match by_address {
-        true => Slot::BufferLength { of, scalar },
-        false => Slot::Length { of, scalar },
-    })
+    found
 }

@@ -5,6 +5,7 @@ use crate::config::function::{Bounds, Source as From, Target};
 use crate::config::raw::{Argument, Binding, Field, Literal};
 use crate::config::report::Problem;
 use crate::config::source::{Complaint, Source};
+use crate::ffi::signature::Slot;
 use crate::ffi::value::Value;
 
 /// The bounds beside a source.
@@ -23,7 +24,8 @@ pub(super) fn bounds(
         Role::Input(_, Target::Text | Target::Bytes, from) if chosen(from) => {
             refuse_range(table, source);
             let length = table.max_length.as_ref().and_then(|field| field.value.as_ref());
-            Bounds { length: length.map(|size| size.0), ..Bounds::default() }
+            let length = length.map(|size| size.0).into_iter().chain(room(role)).min();
+            Bounds { length, ..Bounds::default() }
         }
         _ => {
             refuse_range(table, source);
@@ -36,6 +38,16 @@ pub(super) fn bounds(
         source.complain(&field.span, "", complaint);
     }
     bounds
+}
+
+/// What a buffer takes: a string needs its NUL.
+fn room(role: &Role) -> Option<u64> {
+    match role {
+        Role::Input(Slot::Buffer { capacity, is_text, .. }, ..) => {
+            Some(capacity - u64::from(*is_text))
+        }
+        _ => None,
+    }
 }
 
 fn chosen(from: &From) -> bool {

@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use super::outputs;
+use super::outputs::Output;
 use super::response::status;
 use super::{name, parsed, value};
 use crate::config::function::Failing;
@@ -28,7 +30,7 @@ enum Kind {
 pub(super) fn success(
     raw: &raw::Function,
     returns: Return,
-    outputs: &[(String, Option<Scalar>)],
+    outputs: &[Output],
     source: &mut Source<'_>,
 ) -> Option<Success> {
     if let (Some(failure), None) = (&raw.failure, &raw.success) {
@@ -36,7 +38,7 @@ pub(super) fn success(
         source.wrong(problem.help("say which returns are a success: success = \"== 0\""));
     }
     parsed(raw.success.as_ref(), source, |text| {
-        let names: Vec<_> = outputs.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> = outputs.iter().map(|output| output.name.clone()).collect();
         let success = Success::parse(text, &names)
             .map_err(|error| Complaint::new(error.to_string(), MEND))?;
         success.tests.iter().try_for_each(|test| fits(test, returns, outputs))?;
@@ -45,20 +47,17 @@ pub(super) fn success(
 }
 
 /// A number is compared with a number of its kind, a string with null.
-fn fits(
-    test: &Test,
-    returns: Return,
-    outputs: &[(String, Option<Scalar>)],
-) -> Result<(), Complaint> {
+fn fits(test: &Test, returns: Return, outputs: &[Output]) -> Result<(), Complaint> {
     let kind = match test.subject {
         Subject::Errno => Kind::Number(Scalar::I32),
         Subject::Return => match returns {
             Return::Scalar(scalar) => Kind::Number(scalar),
-            Return::Text | Return::Pointer => Kind::Text,
+            Return::Text | Return::Bytes | Return::Pointer => Kind::Text,
             Return::Void => Kind::Nothing,
         },
-        Subject::Output(place) => match outputs.get(usize::from(place)) {
-            Some((_, Some(scalar))) => Kind::Number(*scalar),
+        Subject::Output(place) => match outputs.get(usize::from(place)).map(|output| output.kind) {
+            Some(outputs::Kind::Number(scalar)) => Kind::Number(scalar),
+            Some(outputs::Kind::HandedText | outputs::Kind::HandedBytes) => Kind::Text,
             _ => Kind::Nothing,
         },
     };
@@ -66,11 +65,11 @@ fn fits(
     match (kind, &test.operand) {
         (Kind::Text, Value::Null) => Ok(()),
         (Kind::Text, _) => wrong(
-            "a returned string is null or it is not",
+            "what the library hands out is null or it is not",
             "write \"!= null\" or \"== null\", or test `errno`",
         ),
         (Kind::Nothing, _) => wrong(
-            "only a number or a returned string can be tested",
+            "only a number or what the library hands out can be tested",
             "remove the test, or test `errno`",
         ),
         (Kind::Number(_), Value::Null) => wrong("a number is never null", MEND),
@@ -145,12 +144,14 @@ fn message(text: &str, returns: Return) -> Result<Message, Complaint> {
 /// `free = "free"`.
 pub(super) fn free(
     raw: &raw::Function,
-    returns: Return,
+    hands_out: bool,
     source: &mut Source<'_>,
 ) -> Option<String> {
-    if let (Some(field), true) = (&raw.free, returns != Return::Text) {
-        let problem =
-            Problem::at(&field.span, "`free` takes a returned string back, and this returns none");
+    if let (Some(field), false) = (&raw.free, hands_out) {
+        let problem = Problem::at(
+            &field.span,
+            "`free` takes a string or bytes of the library's back, and this hands none out",
+        );
         source.wrong(problem.help("remove it"));
     }
     parsed(raw.free.as_ref(), source, name::symbol)

@@ -23,8 +23,12 @@ pub(super) enum Form {
     Constant(Literal),
     /// The length of another parameter.
     Length(String),
+    /// The size of another parameter's memory.
+    Capacity(String),
     /// Memory of this many bytes.
     Buffer(u64),
+    /// The same, that begins with what comes from a source.
+    Begun(Box<Form>, u64),
     /// A scalar that the function sets.
     Out,
 }
@@ -71,8 +75,13 @@ const MAY_LACK: [&str; 5] = ["query", "header", "cookie", "form", "json"];
 
 fn from_table(table: &Argument, parameter: &str) -> Result<Option<Form>, Complaint> {
     let written = written(table);
+    if let Some(Field { value: Some(false), .. }) = &table.body {
+        let message = "`body = false` says nothing";
+        return Err(Complaint::new(message, "write body = true, or where else it comes from"));
+    }
     match written.as_slice() {
         [_] => {}
+        [source, "buffer"] if !["len", "capacity"].contains(source) => {}
         [] if !table.meant.is_empty() => return Ok(None),
         [] => {
             let mend =
@@ -95,6 +104,7 @@ fn from_table(table: &Argument, parameter: &str) -> Result<Option<Form>, Complai
 /// The names of the keys that say where from.
 fn written(table: &Argument) -> Vec<&'static str> {
     let keys = [
+        ("body", table.body.is_some()),
         ("query", table.query.is_some()),
         ("path", table.path.is_some()),
         ("header", table.header.is_some()),
@@ -103,13 +113,29 @@ fn written(table: &Argument) -> Vec<&'static str> {
         ("json", table.json.is_some()),
         ("const", table.constant.is_some()),
         ("len", table.len.is_some()),
+        ("capacity", table.capacity.is_some()),
         ("buffer", table.buffer.is_some()),
     ];
     keys.into_iter().filter(|(_, written)| *written).map(|(key, _)| key).collect()
 }
 
-/// The form of a table with one of the keys.
+/// The form of a table with one of the keys, or with a source and a buffer.
 fn the_one(table: &Argument) -> Result<Option<Form>, Complaint> {
+    let source = source(table)?;
+    match &table.buffer {
+        None => Ok(source),
+        Some(Field { value: None, .. }) => Ok(None),
+        Some(Field { value: Some(size), .. }) => {
+            let size = buffer(size.0)?;
+            let is_alone = written(table) == ["buffer"];
+            let begun = source.map(|source| Form::Begun(Box::new(source), size));
+            Ok(if is_alone { Some(Form::Buffer(size)) } else { begun })
+        }
+    }
+}
+
+/// What is no buffer.
+fn source(table: &Argument) -> Result<Option<Form>, Complaint> {
     fn text(field: Option<&Field<String>>) -> Option<String> {
         field.and_then(|field| field.value.clone())
     }
@@ -122,15 +148,14 @@ fn the_one(table: &Argument) -> Result<Option<Form>, Complaint> {
     if let Some(name) = text(table.cookie.as_ref()) {
         return cookie(name).map(Some);
     }
-    if let Some(Field { value: Some(size), .. }) = &table.buffer {
-        return buffer(size.0).map(Some);
-    }
     let constant = table.constant.as_ref().and_then(|field| field.value.clone());
     let forms = [
+        table.body.as_ref().and_then(|field| field.value).map(|_| Form::Body),
         text(table.query.as_ref()).map(Form::Query),
         text(table.path.as_ref()).map(Form::Path),
         text(table.form.as_ref()).map(Form::Field),
         text(table.len.as_ref()).map(Form::Length),
+        text(table.capacity.as_ref()).map(Form::Capacity),
         constant.map(Form::Constant),
     ];
     Ok(forms.into_iter().flatten().next())
@@ -169,10 +194,10 @@ fn cookie(name: String) -> Result<Form, Complaint> {
     }
 }
 
-fn buffer(bytes: u64) -> Result<Form, Complaint> {
+fn buffer(bytes: u64) -> Result<u64, Complaint> {
     if bytes > MAX_BUFFER {
         let mend = "write { buffer = \"256MiB\" } or less, or stream the answer from a `handler`";
         return Err(Complaint::new("a buffer has at most 256MiB", mend));
     }
-    Ok(Form::Buffer(bytes))
+    Ok(bytes)
 }

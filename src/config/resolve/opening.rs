@@ -67,7 +67,8 @@ fn prototype(field: &Field<String>, source: &mut Source<'_>) -> Option<Prototype
     }
     let symbol = parsed(Some(field), source, name::symbol)?;
     let (returns, returned) = (Return::Pointer, "void *".to_owned());
-    Some(Prototype { name: symbol, returns, returned, parameters: Vec::new() })
+    let parameters = Vec::new();
+    Some(Prototype { name: symbol, returns, returned, returns_bytes: true, parameters })
 }
 
 /// The constant that a parameter of `init` gets; `Some(None)`: it needs none.

@@ -6,12 +6,13 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::form::header;
+use super::outputs::Output;
 use super::{parsed, value};
-use crate::config::function::{Response, ResponseBody};
+use crate::config::function::{Held, Member, Response, ResponseBody};
 use crate::config::raw::{self, Field, Named, closest, list};
 use crate::config::report::{Problem, Span};
 use crate::config::source::{Complaint, Source};
-use crate::ffi::callee::STDOUT;
+use crate::ffi::callee::{RETURN, STDOUT};
 use crate::ffi::prototype::Prototype;
 use crate::ffi::signature::Return;
 
@@ -65,23 +66,32 @@ pub(super) fn content_type(text: &str) -> Result<HeaderValue, Complaint> {
 /// `response = { … }`.
 pub(super) fn response(
     raw: &raw::Function,
-    outputs: &[String],
-    prototype: &Prototype,
+    outputs: &[Output],
+    (prototype, returns): (&Prototype, Return),
     source: &mut Source<'_>,
 ) -> Response {
-    let returns = prototype.returns;
     let empty = if returns == Return::Void { ResponseBody::Empty } else { ResponseBody::Return };
     let default = if returns == Return::Void { StatusCode::NO_CONTENT } else { StatusCode::OK };
     let Some(written) = value(raw.response.as_ref()) else {
         return Response { status: default, body: empty, content_type: None, headers: Vec::new() };
     };
-    let named = parsed(written.body.as_ref(), source, |name| body(name, outputs, prototype));
+    let named = match (&written.body, &written.json) {
+        (Some(body), Some(json)) => {
+            let problem = Problem::at(&json.span, "an answer has a `body` or is `json`, not both");
+            source.wrong(problem.also(&body.span, "the body").help("keep one of them"));
+            None
+        }
+        (None, Some(_)) => members(written.json.as_ref(), outputs, prototype, source),
+        (body, None) => parsed(body.as_ref(), source, |name| self::body(name, outputs, prototype)),
+    };
     let is_named = named.is_some();
     let body = named.unwrap_or(empty);
     let default = if body == ResponseBody::Empty { default } else { StatusCode::OK };
     let status = status(written.status.as_ref(), 200..=599, source).unwrap_or(default);
-    if let (Some(field), true, true) = (&written.body, is_named, is_bodiless(status)) {
-        source.wrong(no_body(&field.span, status));
+    let span = written.body.as_ref().map(|field| &field.span);
+    let span = span.or(written.json.as_ref().map(|field| &field.span));
+    if let (Some(span), true, true) = (span, is_named, is_bodiless(status)) {
+        source.wrong(no_body(span, status));
     }
     let content_type = parsed(written.content_type.as_ref(), source, content_type);
     let headers = headers(written.headers.as_ref(), source);
@@ -125,30 +135,70 @@ fn headers(
     headers
 }
 
-fn body(name: &str, outputs: &[String], prototype: &Prototype) -> Result<ResponseBody, Complaint> {
-    if name == "return" {
-        let nothing = "the function returns nothing";
-        return match prototype.returns {
-            Return::Void => Err(Complaint::new(nothing, "remove `body`: the answer is a 204")),
-            _ => Ok(ResponseBody::Return),
+fn body(name: &str, outputs: &[Output], prototype: &Prototype) -> Result<ResponseBody, Complaint> {
+    Ok(match held(name, outputs, prototype)? {
+        Held::Return => ResponseBody::Return,
+        Held::Output(place) => ResponseBody::Output(place),
+        Held::Stdout => ResponseBody::Stdout,
+        Held::Errno => {
+            let message = "`errno` is no body";
+            return Err(Complaint::new(message, "write json = { errno = \"errno\" }"));
+        }
+    })
+}
+
+/// `json = { … }`; `None` after noting what is wrong.
+fn members(
+    written: Option<&Field<Named<String>>>,
+    outputs: &[Output],
+    prototype: &Prototype,
+    source: &mut Source<'_>,
+) -> Option<ResponseBody> {
+    let Named(entries) = value(written)?;
+    let member = |key: &Field<String>, holds: Held| {
+        let is_text = match holds {
+            Held::Return => prototype.returned.trim_end_matches(" *").ends_with("char"),
+            Held::Output(place) => outputs.get(place).is_some_and(|output| output.kind.is_text()),
+            Held::Stdout | Held::Errno => true,
         };
+        let name = serde_json::Value::from(key.value.as_deref()?).to_string();
+        Some(Member { name, holds, is_text })
+    };
+    let mut members = Vec::new();
+    for (key, field) in entries {
+        let holds = parsed(Some(field), source, |name| held(name, outputs, prototype));
+        members.extend(holds.and_then(|holds| member(key, holds)));
     }
-    if name == STDOUT {
-        return Ok(ResponseBody::Stdout);
+    Some(ResponseBody::Json(members))
+}
+
+/// What a name means.
+fn held(name: &str, outputs: &[Output], prototype: &Prototype) -> Result<Held, Complaint> {
+    match name {
+        RETURN if prototype.returns == Return::Void => {
+            let nothing = "the function returns nothing";
+            return Err(Complaint::new(nothing, "remove it: without a body the answer is a 204"));
+        }
+        RETURN => return Ok(Held::Return),
+        "errno" => return Ok(Held::Errno),
+        STDOUT => return Ok(Held::Stdout),
+        _ => {}
     }
-    if let Some(index) = outputs.iter().position(|output| output == name) {
-        return Ok(ResponseBody::Output(index));
+    if let Some(index) = outputs.iter().position(|output| output.name == name) {
+        return Ok(Held::Output(index));
     }
+    let names: Vec<_> = outputs.iter().map(|output| output.name.as_str()).collect();
     let message = match prototype.parameters.iter().any(|parameter| parameter.name == name) {
         true => format!("`{name}` is no output"),
         false => format!("there is no parameter `{name}`"),
     };
-    let mend = match closest(name, outputs.iter().map(String::as_str)) {
+    let mend = match closest(name, names.iter().copied()) {
         Some(close) => format!("did you mean \"{close}\"?"),
-        None if outputs.is_empty() => {
-            "write body = \"return\" or \"stdout\": no parameter is bound to { buffer = … } or \"out\"".into()
+        None if names.is_empty() => {
+            "write \"return\" or \"stdout\": no parameter is bound to { buffer = … } or \"out\""
+                .into()
         }
-        None => format!("write \"return\", \"stdout\" or one of {}", list(outputs)),
+        None => format!("write \"return\", \"stdout\" or one of {}", list(&names)),
     };
     Err(Complaint::new(message, mend))
 }

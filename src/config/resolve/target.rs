@@ -4,7 +4,8 @@ use super::form::Form;
 use crate::config::function::{Source, Target};
 use crate::config::raw::Literal;
 use crate::config::source::Complaint;
-use crate::ffi::prototype::{CType, Pointee};
+use crate::ffi::callee::RETURN;
+use crate::ffi::prototype::{CType, Pointee, Put};
 use crate::ffi::signature::Slot;
 use crate::ffi::value::{Scalar, Value};
 
@@ -20,6 +21,8 @@ pub(super) enum Role {
     Length(Scalar, String),
     /// The length, by address, of the buffer named.
     BufferLength(Scalar, String),
+    /// The size, by value, of the buffer named.
+    Capacity(Scalar, String),
 }
 
 /// The role of a parameter of type `ctype` that is bound to `form`.
@@ -41,6 +44,8 @@ pub(super) fn role(ctype: CType, form: Form) -> Result<Role, Complaint> {
             input(ctype, Source::Constant(constant(&literal, target)?))
         }
         Form::Length(of) => length(ctype, of),
+        Form::Capacity(of) => capacity(ctype, of),
+        Form::Begun(from, capacity) => begun(ctype, *from, capacity),
         Form::Buffer(capacity) => buffer(ctype, capacity),
         Form::Out => out(ctype),
     }
@@ -72,9 +77,11 @@ fn input_slot(ctype: CType) -> Result<(Slot, Target), Complaint> {
             "only the library knows what this points to",
             format!("bind it to \"handle\", which `init` makes, or to \"null\"; else {WRAP}"),
         )),
-        CType::Pointer { to: Pointee::Pointer, .. } => Err(Complaint::new(
+        CType::Pointer { to: Pointee::Pointer(_), .. } => Err(Complaint::new(
             "a pointer to a pointer cannot come from a request",
-            format!("bind it to \"null\" where the function takes that; else {WRAP}"),
+            format!(
+                "bind it to \"out\" where the function puts a string or bytes there, or to \"null\" where the function takes that; else {WRAP}"
+            ),
         )),
     }
 }
@@ -98,7 +105,7 @@ fn time_left(ctype: CType) -> Result<Role, Complaint> {
 fn handle(ctype: CType) -> Result<Role, Complaint> {
     match ctype {
         CType::Pointer { to: Pointee::Opaque | Pointee::Void, .. } => Ok(Role::Given(Slot::Handle)),
-        CType::Pointer { to: Pointee::Pointer, .. } => Ok(Role::Given(Slot::HandleOut)),
+        CType::Pointer { to: Pointee::Pointer(_), .. } => Ok(Role::Given(Slot::HandleOut)),
         _ => Err(Complaint::new(
             "a handle is a pointer that only the library understands",
             "declare it as void * or struct NAME *, or bind it to something else",
@@ -115,10 +122,22 @@ fn null(ctype: CType) -> Result<Role, Complaint> {
     }
 }
 
+fn is_wide(scalar: Scalar) -> bool {
+    matches!(scalar, Scalar::I32 | Scalar::U32 | Scalar::I64 | Scalar::U64)
+}
+
 fn length(ctype: CType, of: String) -> Result<Role, Complaint> {
-    let wide =
-        |scalar: Scalar| matches!(scalar, Scalar::I32 | Scalar::U32 | Scalar::I64 | Scalar::U64);
+    let wide = is_wide;
     match ctype {
+        CType::Scalar(_) if of == RETURN => Err(Complaint::new(
+            "the length of what is returned comes out by a pointer",
+            "declare it as size_t *",
+        )),
+        CType::Pointer { to: Pointee::Scalar(scalar), is_const: false }
+            if wide(scalar) && of == RETURN =>
+        {
+            Ok(Role::Given(Slot::ReturnLength(scalar)))
+        }
         CType::Scalar(scalar) if wide(scalar) => Ok(Role::Length(scalar, of)),
         CType::Pointer { to: Pointee::Scalar(scalar), is_const: false } if wide(scalar) => {
             Ok(Role::BufferLength(scalar, of))
@@ -131,10 +150,45 @@ fn length(ctype: CType, of: String) -> Result<Role, Complaint> {
     }
 }
 
+fn capacity(ctype: CType, of: String) -> Result<Role, Complaint> {
+    match ctype {
+        CType::Scalar(scalar) if is_wide(scalar) => Ok(Role::Capacity(scalar, of)),
+        _ => Err(Complaint::new(
+            "the size of a buffer is an integer of 32 or 64 bits, by value",
+            "declare it as size_t",
+        )),
+    }
+}
+
+/// A buffer that begins with what comes from a source.
+fn begun(ctype: CType, from: Form, capacity: u64) -> Result<Role, Complaint> {
+    let Role::Output(Slot::Buffer { is_text, .. }) = buffer(ctype, capacity)? else {
+        return Err(Complaint::new("only bytes begin a buffer", WRAP));
+    };
+    let Role::Input(_, target, source) = role(ctype, from)? else {
+        return Err(Complaint::new("only bytes begin a buffer", WRAP));
+    };
+    let length = |bytes: &Vec<u8>| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if let Source::Constant(Value::Bytes(bytes)) = &source
+        && length(bytes) > capacity - u64::from(is_text)
+    {
+        let message = "this constant is longer than its buffer";
+        return Err(Complaint::new(
+            message,
+            "write a larger `buffer`; a string has a NUL at its end",
+        ));
+    }
+    Ok(Role::Input(Slot::Buffer { capacity, is_taken: true, is_text }, target, source))
+}
+
 fn buffer(ctype: CType, capacity: u64) -> Result<Role, Complaint> {
     match ctype {
-        CType::Pointer { to: Pointee::Text | Pointee::Bytes | Pointee::Void, is_const: false } => {
-            Ok(Role::Output(Slot::Buffer { capacity }))
+        CType::Pointer {
+            to: to @ (Pointee::Text | Pointee::Bytes | Pointee::Void),
+            is_const: false,
+        } => {
+            let is_text = to == Pointee::Text;
+            Ok(Role::Output(Slot::Buffer { capacity, is_taken: false, is_text }))
         }
         CType::Pointer { is_const: true, .. } => Err(Complaint::new(
             "a function does not write to what is const",
@@ -152,6 +206,14 @@ fn out(ctype: CType) -> Result<Role, Complaint> {
         CType::Pointer { to: Pointee::Scalar(scalar), is_const: false } => {
             Ok(Role::Output(Slot::Out(scalar)))
         }
+        CType::Pointer { to: Pointee::Pointer(Put::Text), .. } => Ok(Role::Output(Slot::PutText)),
+        CType::Pointer { to: Pointee::Pointer(Put::Bytes | Put::Void), .. } => {
+            Ok(Role::Output(Slot::PutBytes))
+        }
+        CType::Pointer { to: Pointee::Pointer(Put::Opaque), .. } => Err(Complaint::new(
+            "only the library knows what the function puts there",
+            format!("bind it to \"null\" where the function takes that; else {WRAP}"),
+        )),
         CType::Pointer { to: Pointee::Text | Pointee::Bytes | Pointee::Void, is_const: false } => {
             Err(Complaint::new(
                 "bytes that the function fills need memory",

@@ -3,7 +3,7 @@
 use std::alloc::{Layout, alloc_zeroed};
 
 use super::cell::Cell;
-use super::{Ground, InvokeError};
+use super::{Ground, InvokeError, foreign};
 use crate::ffi::signature::Slot;
 use crate::ffi::value::{Scalar, Value};
 
@@ -16,8 +16,8 @@ pub(super) enum Memory {
     Pointee(Cell),
     /// A pointer to a copy of bytes, with a NUL behind them that their length does not count.
     Input(Vec<u8>),
-    /// A pointer to zeroed memory.
-    Buffer(Vec<u8>),
+    /// A pointer to memory that was zeroed, but for as many bytes at its front as came for it.
+    Buffer(Vec<u8>, usize),
 }
 
 impl Memory {
@@ -26,7 +26,7 @@ impl Memory {
         match self {
             Memory::Scalar(cell) => *cell,
             Memory::Pointee(cell) => Cell::pointer(&raw mut *cell),
-            Memory::Input(bytes) | Memory::Buffer(bytes) => Cell::pointer(bytes.as_mut_ptr()),
+            Memory::Input(bytes) | Memory::Buffer(bytes, _) => Cell::pointer(bytes.as_mut_ptr()),
         }
     }
 }
@@ -49,6 +49,12 @@ pub(super) fn lay_out(
     let memory = memory.map(|(index, (slot, value))| match slot {
         Slot::Handle => Ok(Memory::Scalar(Cell::pointer(ground.handle))),
         Slot::TimeLeft(scalar) => Ok(Memory::Scalar(time_left(*scalar, ground.time_left_ms))),
+        Slot::Capacity { of, scalar } => match slots.get(usize::from(*of)) {
+            Some(Slot::Buffer { capacity, .. }) => Cell::integer(*scalar, (*capacity).into()),
+            _ => None,
+        }
+        .map(Memory::Scalar)
+        .ok_or(InvokeError::Length { slot: index }),
         other => one(index, *other, value.take(), &lengths),
     });
     memory.collect()
@@ -63,8 +69,12 @@ fn time_left(scalar: Scalar, ms: u64) -> Cell {
 /// How long what a length slot may measure is.
 fn measure((slot, value): (&Slot, &Option<Value>)) -> Option<u64> {
     match (slot, value) {
-        (Slot::Text | Slot::Bytes, Some(Value::Bytes(bytes))) => u64::try_from(bytes.len()).ok(),
-        (Slot::Buffer { capacity }, _) => Some(*capacity),
+        (
+            Slot::Text | Slot::Bytes | Slot::Buffer { is_taken: true, .. },
+            Some(Value::Bytes(bytes)),
+        ) => u64::try_from(bytes.len()).ok(),
+        (Slot::Buffer { capacity, is_taken: false, .. }, _) => Some(*capacity),
+        (Slot::PutBytes, _) => Some(0),
         _ => None,
     }
 }
@@ -91,15 +101,33 @@ fn one(
         }
         (Slot::Length { of, scalar }, _) => Some(Memory::Scalar(length(of, scalar)?)),
         (Slot::BufferLength { of, scalar }, _) => Some(Memory::Pointee(length(of, scalar)?)),
-        (Slot::Buffer { capacity }, _) => {
-            let buffer = zeroed(capacity).ok_or(InvokeError::Memory { slot: index, capacity })?;
-            Some(Memory::Buffer(buffer))
+        (Slot::Buffer { capacity, is_taken: false, .. }, _) => {
+            Some(Memory::Buffer(buffer(index, capacity)?, 0))
         }
-        (Slot::Out(_) | Slot::HandleOut, _) => Some(Memory::Pointee(Cell::default())),
+        (Slot::Buffer { capacity, is_text, .. }, Some(Value::Bytes(bytes))) => {
+            begun(buffer(index, capacity)?, &bytes, is_text)
+        }
+        (
+            Slot::Out(_) | Slot::HandleOut | Slot::ReturnLength(_) | Slot::PutText | Slot::PutBytes,
+            _,
+        ) => Some(Memory::Pointee(Cell::default())),
         (Slot::Null, _) => Some(Memory::Scalar(Cell::default())),
         _ => None,
     }
     .ok_or(InvokeError::Mismatch { slot: index })
+}
+
+fn buffer(slot: usize, capacity: u64) -> Result<Vec<u8>, InvokeError> {
+    zeroed(capacity).ok_or(InvokeError::Memory { slot, capacity })
+}
+
+/// A buffer that begins with `bytes`; a string leaves room for its NUL, and has none inside.
+fn begun(mut buffer: Vec<u8>, bytes: &[u8], is_text: bool) -> Option<Memory> {
+    if is_text && (bytes.len() >= buffer.len() || bytes.contains(&0)) {
+        return None;
+    }
+    buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(Memory::Buffer(buffer, bytes.len()))
 }
 
 /// Zeroed memory that takes no page before it is written to, which `Vec::resize` would.
@@ -119,40 +147,88 @@ fn zeroed(capacity: u64) -> Option<Vec<u8>> {
     Some(unsafe { Vec::from_raw_parts(memory, capacity, capacity) })
 }
 
-/// One value for each output slot, in order; a buffer is cut to what its length slot says by now.
-pub(super) fn outputs(slots: &[Slot], memory: Vec<Memory>) -> Result<Vec<Value>, InvokeError> {
-    let reported: Vec<_> =
-        (0..slots.len()).map(|index| reported(index, slots, &memory)).collect::<Result<_, _>>()?;
-    let outputs = slots.iter().zip(memory).zip(reported);
-    Ok(outputs.filter_map(|((slot, memory), length)| output(*slot, memory, length)).collect())
+/// How many bytes the function says that it returned; `None` for a negative number.
+pub(super) fn return_length(slots: &[Slot], memory: &[Memory]) -> Option<usize> {
+    slots.iter().zip(memory).find_map(|pair| match pair {
+        (Slot::ReturnLength(scalar), Memory::Pointee(cell)) => cell.length(*scalar),
+        _ => None,
+    })
 }
 
-fn output(slot: Slot, memory: Memory, length: Option<usize>) -> Option<Value> {
-    match (slot, memory) {
-        (Slot::Out(scalar) | Slot::InOut(scalar), Memory::Pointee(cell)) => {
-            Some(cell.value(scalar))
-        }
-        (Slot::Buffer { .. }, Memory::Buffer(mut buffer)) => {
-            buffer.truncate(length.unwrap_or(buffer.len()));
-            Some(Value::Bytes(buffer))
-        }
-        _ => None,
+/// One value for each output slot, in order; a buffer is cut to what the function wrote.
+///
+/// # Safety
+/// What the function put in the place of a [`Slot::PutText`] or [`Slot::PutBytes`] must be valid.
+pub(super) unsafe fn outputs(
+    slots: &[Slot],
+    memory: Vec<Memory>,
+) -> Result<Vec<Value>, InvokeError> {
+    let told: Vec<_> = (0..slots.len()).map(|index| told(index, slots, &memory)).collect();
+    // First: they may lie within an argument.
+    let pairs = slots.iter().zip(&memory).zip(&told);
+    // SAFETY: the caller's promise.
+    let handed = pairs.map(|((slot, memory), told)| unsafe { handed(*slot, memory, *told) });
+    let handed = handed.collect::<Result<Vec<_>, _>>()?;
+    let outputs = slots.iter().zip(memory).zip(told).zip(handed).enumerate();
+    let outputs =
+        outputs.filter_map(|(index, (((slot, memory), told), handed))| match (slot, memory) {
+            (Slot::Out(scalar) | Slot::InOut(scalar), Memory::Pointee(cell)) => {
+                Some(Ok(cell.value(*scalar)))
+            }
+            (Slot::Buffer { .. }, Memory::Buffer(buffer, begun)) => {
+                Some(written(index, *slot, buffer, (begun, told)))
+            }
+            _ => handed.map(Ok),
+        });
+    outputs.collect()
+}
+
+/// What the library puts where a pointer points.
+///
+/// # Safety
+/// As [`outputs`].
+unsafe fn handed(
+    slot: Slot,
+    memory: &Memory,
+    told: Option<Option<usize>>,
+) -> Result<Option<Value>, InvokeError> {
+    let Memory::Pointee(cell) = memory else { return Ok(None) };
+    match slot {
+        // SAFETY: the caller's promise.
+        Slot::PutText => unsafe { foreign::text(cell.address()) }.map(Some),
+        // SAFETY: the caller's promise.
+        Slot::PutBytes => unsafe { foreign::bytes(cell.address(), told.flatten()) }.map(Some),
+        _ => Ok(None),
     }
 }
 
-/// The filled length of the buffer in slot `index`; `None` where it is no buffer.
-fn reported(index: usize, slots: &[Slot], memory: &[Memory]) -> Result<Option<usize>, InvokeError> {
-    let Some(Slot::Buffer { capacity }) = slots.get(index) else { return Ok(None) };
-    let capacity = usize::try_from(*capacity).unwrap_or(usize::MAX);
-    let told = slots.iter().zip(memory).find_map(|pair| match pair {
+/// What the function wrote to a buffer that `begun` bytes came for.
+fn written(
+    index: usize,
+    slot: Slot,
+    mut buffer: Vec<u8>,
+    (begun, told): (usize, Option<Option<usize>>),
+) -> Result<Value, InvokeError> {
+    let capacity = buffer.len();
+    let length = match (told, slot) {
+        (Some(told), _) => told,
+        (None, Slot::Buffer { is_text: true, .. }) => {
+            Some(buffer.iter().position(|byte| *byte == 0).unwrap_or(capacity))
+        }
+        (None, Slot::Buffer { is_taken: true, .. }) => Some(begun),
+        (None, _) => Some(capacity),
+    };
+    let length = length.filter(|length| *length <= capacity);
+    buffer.truncate(length.ok_or(InvokeError::Overrun { slot: index, capacity })?);
+    Ok(Value::Bytes(buffer))
+}
+
+/// The length of what is in slot `index` where there is a slot for it; `Some(None)`: a negative one.
+fn told(index: usize, slots: &[Slot], memory: &[Memory]) -> Option<Option<usize>> {
+    slots.iter().zip(memory).find_map(|pair| match pair {
         (Slot::BufferLength { of, scalar }, Memory::Pointee(cell)) if usize::from(*of) == index => {
             Some(cell.length(*scalar))
         }
         _ => None,
-    });
-    match told {
-        None => Ok(Some(capacity)),
-        Some(Some(length)) if length <= capacity => Ok(Some(length)),
-        Some(_) => Err(InvokeError::Overrun { slot: index, capacity }),
-    }
+    })
 }

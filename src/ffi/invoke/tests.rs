@@ -1,5 +1,7 @@
 //! Calls of functions in this very program: what crosses, and what is refused.
 
+use std::ffi::c_char;
+
 use super::*;
 
 const I32: Slot = Slot::Scalar(Scalar::I32);
@@ -97,7 +99,7 @@ unsafe extern "C" fn copy(
 const COPY: [Slot; 6] = [
     Slot::Bytes,
     Slot::Length { of: 0, scalar: Scalar::U16 },
-    Slot::Buffer { capacity: 8 },
+    Slot::Buffer { capacity: 8, is_taken: false, is_text: false },
     Slot::BufferLength { of: 2, scalar: Scalar::U64 },
     Slot::Out(Scalar::U32),
     I32,
@@ -151,7 +153,7 @@ fn misfits_are_refused_before_the_call() {
         (&[Slot::Bytes, small], vec![long], InvokeError::Length { slot: 1 }),
         (&[small], vec![], InvokeError::Length { slot: 0 }),
         (
-            &[Slot::Buffer { capacity: u64::MAX }],
+            &[Slot::Buffer { capacity: u64::MAX, is_taken: false, is_text: false }],
             vec![],
             InvokeError::Memory { slot: 0, capacity: u64::MAX },
         ),
@@ -241,4 +243,125 @@ fn a_handle_is_made_and_handed_on() {
         invocation.finish()
     };
     assert_eq!(result, Ok((Value::Uint(0x3000), vec![])));
+}
+
+/// Reports `report` bytes, returns `text`, and puts it where `put` points.
+unsafe extern "C" fn hand_out(
+    text: *const c_char,
+    report: i32,
+    length: *mut i32,
+    put: *mut *const c_char,
+    put_length: *mut i32,
+) -> *const c_char {
+    // SAFETY: the tests pass places for all of them.
+    unsafe {
+        *length = report;
+        *put_length = report;
+        *put = text;
+    }
+    text
+}
+
+const HAND_OUT: [Slot; 5] = [
+    Slot::Text,
+    I32,
+    Slot::ReturnLength(Scalar::I32),
+    Slot::PutBytes,
+    Slot::BufferLength { of: 3, scalar: Scalar::I32 },
+];
+
+#[test]
+fn bytes_of_the_library_s_are_as_long_as_it_says() {
+    let beyond = i64::try_from(MAX_BYTES).unwrap() + 1;
+    for (report, expected) in [(2, Ok("ab")), (0, Ok("")), (3, Ok("abc"))]
+        .into_iter()
+        .chain([-1, i64::from(i32::MIN), beyond].map(|report| (report, Err(InvokeError::Bytes))))
+    {
+        let expected = expected.map(|text| (bytes(text), vec![bytes(text)]));
+        let values = [bytes("abc"), Value::Int(report)];
+        let result = invoke(hand_out as *const c_void, Return::Bytes, &HAND_OUT, &values);
+        assert_eq!(result, expected, "{report}");
+    }
+    let mut slots = HAND_OUT;
+    slots[0] = Slot::Null;
+    let result = invoke(hand_out as *const c_void, Return::Bytes, &slots, &[Value::Int(-1)]);
+    assert_eq!(result, Ok((Value::Null, vec![Value::Null])));
+}
+
+/// Turns the first byte of `data` to `x`; gives back what it was told.
+unsafe extern "C" fn change(
+    data: *mut u8,
+    n: i32,
+    size: i32,
+    length: *mut i32,
+    report: i32,
+) -> i32 {
+    // SAFETY: the tests pass at least one byte.
+    unsafe {
+        *data = b'x';
+        assert_eq!(n, *length);
+        *length = report;
+    }
+    n * 100 + size
+}
+
+fn change_slots(is_text: bool) -> [Slot; 5] {
+    [
+        Slot::Buffer { capacity: 4, is_taken: true, is_text },
+        Slot::Length { of: 0, scalar: Scalar::I32 },
+        Slot::Capacity { of: 0, scalar: Scalar::I32 },
+        Slot::BufferLength { of: 0, scalar: Scalar::I32 },
+        I32,
+    ]
+}
+
+#[test]
+fn a_buffer_is_changed_in_place() {
+    let i32 = Return::Scalar(Scalar::I32);
+    let call = |is_text, input: &str, report| {
+        let values = [bytes(input), Value::Int(report)];
+        invoke(change as *const c_void, i32, &change_slots(is_text), &values)
+    };
+    for (is_text, input, report, expected) in [
+        (false, "abc", 3, (304, "xbc")),
+        (false, "abcd", 1, (404, "x")),
+        (false, "", 4, (4, "x\0\0\0")),
+        (true, "abc", 2, (304, "xb")),
+    ] {
+        let (code, text) = expected;
+        assert_eq!(call(is_text, input, report), Ok((Value::Int(code), vec![bytes(text)])));
+    }
+    for report in [5, -1] {
+        let overrun = InvokeError::Overrun { slot: 0, capacity: 4 };
+        assert_eq!(call(false, "a", report), Err(overrun));
+    }
+    for (is_text, input) in [(false, "abcde"), (true, "abcd"), (true, "a\0")] {
+        assert_eq!(call(is_text, input, 0), Err(InvokeError::Mismatch { slot: 0 }), "{input:?}");
+    }
+}
+
+unsafe extern "C" fn fill(text: *mut u8, n: usize) {
+    // SAFETY: the tests pass four bytes.
+    unsafe { text.write_bytes(b'y', n) };
+}
+
+#[test]
+fn without_a_length_a_string_ends_at_its_nul_and_bytes_where_they_ended() {
+    let of = |is_taken, is_text, n| {
+        let slots = [Slot::Buffer { capacity: 4, is_taken, is_text }, Slot::Scalar(Scalar::U64)];
+        let input = is_taken.then(|| bytes("ab"));
+        let values: Vec<_> = input.into_iter().chain([Value::Uint(n)]).collect();
+        invoke(fill as *const c_void, Return::Void, &slots, &values).unwrap().1.remove(0)
+    };
+    for (is_taken, is_text, n, expected) in [
+        (false, false, 2, "yy\0\0"),
+        (false, true, 2, "yy"),
+        (false, true, 4, "yyyy"),
+        (true, false, 1, "yb"),
+        (true, false, 3, "yy"),
+        (true, true, 1, "yb"),
+        (true, true, 3, "yyy"),
+    ] {
+        assert_eq!(of(is_taken, is_text, n), bytes(expected), "{is_taken} {is_text} {n}");
+    }
 }

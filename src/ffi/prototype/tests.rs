@@ -62,8 +62,11 @@ fn every_way_to_write_a_type() {
         ("const union u *const", pointer(Pointee::Opaque, true)),
         ("sqlite3 *", pointer(Pointee::Opaque, false)),
         ("FILE const *restrict", pointer(Pointee::Opaque, true)),
-        ("char **", pointer(Pointee::Pointer, false)),
-        ("struct db ***", pointer(Pointee::Pointer, false)),
+        ("char **", pointer(Pointee::Pointer(Put::Text), false)),
+        ("const uint8_t **", pointer(Pointee::Pointer(Put::Bytes), true)),
+        ("void **", pointer(Pointee::Pointer(Put::Void), false)),
+        ("struct db **", pointer(Pointee::Pointer(Put::Opaque), false)),
+        ("char ***", pointer(Pointee::Pointer(Put::Opaque), false)),
         ("unsigned char *", pointer(Pointee::Bytes, false)),
         ("double *", pointer(Pointee::Scalar(Scalar::F64), false)),
         ("bool *", pointer(Pointee::Scalar(Scalar::Bool), false)),
@@ -86,7 +89,9 @@ fn every_way_to_return() {
         ("uint8_t *", Return::Pointer),
         ("char **", Return::Pointer),
     ] {
-        assert_eq!(parse(&format!("{written} f(void)")).unwrap().returns, expected, "{written}");
+        let read = parse(&format!("{written} f(void)")).unwrap();
+        let is_bytes = ["const char *", "char*", "uint8_t *"].contains(&written);
+        assert_eq!((read.returns, read.returns_bytes), (expected, is_bytes), "{written}");
     }
     assert!(parse("int main(void)").unwrap().parameters.is_empty());
 }

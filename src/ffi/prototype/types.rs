@@ -35,7 +35,20 @@ pub enum Pointee {
     /// A struct, or a type of another header: only the library knows what lies there.
     Opaque,
     /// Another pointer.
-    Pointer,
+    Pointer(Put),
+}
+
+/// What a function may put where a pointer to a pointer points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// A string.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// Bytes, or a handle.
+    Void,
+    /// What only the library knows.
+    Opaque,
 }
 
 /// A type as declared, before its name.
@@ -254,8 +267,24 @@ pub(super) fn parameter(
         }
         0 => scalar(words).map(CType::Scalar).ok_or_else(|| no_type(&declared.base)),
         1 => pointer(pointee(words)),
-        _ => pointer(Pointee::Pointer),
+        2 => pointer(Pointee::Pointer(put(words))),
+        _ => pointer(Pointee::Pointer(Put::Opaque)),
     }
+}
+
+fn put(words: &[&str]) -> Put {
+    match pointee(words) {
+        Pointee::Text => Put::Text,
+        Pointee::Bytes => Put::Bytes,
+        Pointee::Void => Put::Void,
+        _ => Put::Opaque,
+    }
+}
+
+/// Whether what is returned is a pointer to bytes, whose length must be said.
+pub(super) fn returns_bytes(declared: &Declared<'_>) -> bool {
+    let to = pointee(declared.base.words.as_slice());
+    declared.stars == 1 && matches!(to, Pointee::Text | Pointee::Bytes | Pointee::Void)
 }
 
 fn pointee(words: &[&str]) -> Pointee {

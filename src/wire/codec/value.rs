@@ -80,6 +80,7 @@ pub(super) fn put_signature(out: &mut Writer<'_>, signature: &Signature) {
         }
         Return::Text => out.u8(2),
         Return::Pointer => out.u8(3),
+        Return::Bytes => out.u8(4),
     }
     out.list(&signature.slots, |out, slot| put_slot(out, *slot));
 }
@@ -90,6 +91,7 @@ pub(super) fn signature(input: &mut Reader<'_>) -> Result<Signature, CodecError>
         1 => Return::Scalar(scalar(input)?),
         2 => Return::Text,
         3 => Return::Pointer,
+        4 => Return::Bytes,
         tag => return Err(CodecError::Unknown { what: "return type", tag }),
     };
     Ok(Signature { returns, slots: input.list(slot)? })
@@ -108,9 +110,11 @@ fn put_slot(out: &mut Writer<'_>, slot: Slot) {
             out.u16(of);
             put_scalar(out, scalar);
         }
-        Slot::Buffer { capacity } => {
+        Slot::Buffer { capacity, is_taken, is_text } => {
             out.u8(4);
             out.u64(capacity);
+            out.flag(is_taken);
+            out.flag(is_text);
         }
         Slot::BufferLength { of, scalar } => {
             out.u8(5);
@@ -132,6 +136,17 @@ fn put_slot(out: &mut Writer<'_>, slot: Slot) {
         Slot::Handle => out.u8(9),
         Slot::HandleOut => out.u8(10),
         Slot::Null => out.u8(11),
+        Slot::Capacity { of, scalar } => {
+            out.u8(12);
+            out.u16(of);
+            put_scalar(out, scalar);
+        }
+        Slot::ReturnLength(scalar) => {
+            out.u8(13);
+            put_scalar(out, scalar);
+        }
+        Slot::PutText => out.u8(14),
+        Slot::PutBytes => out.u8(15),
     }
 }
 
@@ -141,7 +156,9 @@ fn slot(input: &mut Reader<'_>) -> Result<Slot, CodecError> {
         1 => Slot::Text,
         2 => Slot::Bytes,
         3 => Slot::Length { of: input.u16()?, scalar: scalar(input)? },
-        4 => Slot::Buffer { capacity: input.u64()? },
+        4 => {
+            Slot::Buffer { capacity: input.u64()?, is_taken: input.flag()?, is_text: input.flag()? }
+        }
         5 => Slot::BufferLength { of: input.u16()?, scalar: scalar(input)? },
         6 => Slot::Out(scalar(input)?),
         7 => Slot::InOut(scalar(input)?),
@@ -149,6 +166,10 @@ fn slot(input: &mut Reader<'_>) -> Result<Slot, CodecError> {
         9 => Slot::Handle,
         10 => Slot::HandleOut,
         11 => Slot::Null,
+        12 => Slot::Capacity { of: input.u16()?, scalar: scalar(input)? },
+        13 => Slot::ReturnLength(scalar(input)?),
+        14 => Slot::PutText,
+        15 => Slot::PutBytes,
         tag => return Err(CodecError::Unknown { what: "parameter", tag }),
     })
 }
@@ -192,16 +213,24 @@ mod tests {
                 [
                     Slot::Scalar(scalar),
                     Slot::Length { of: 7, scalar },
+                    Slot::Capacity { of: 8, scalar },
+                    Slot::ReturnLength(scalar),
                     Slot::BufferLength { of: u16::MAX, scalar },
                     Slot::Out(scalar),
                     Slot::InOut(scalar),
                     Slot::TimeLeft(scalar),
                 ]
             })
-            .chain([Slot::Text, Slot::Bytes, Slot::Buffer { capacity: u64::MAX }])
+            .chain([Slot::Text, Slot::Bytes, Slot::PutText, Slot::PutBytes])
+            .chain([true, false].map(|is_text| Slot::Buffer {
+                capacity: u64::MAX,
+                is_taken: !is_text,
+                is_text,
+            }))
             .chain([Slot::Handle, Slot::HandleOut, Slot::Null])
             .collect::<Vec<_>>();
-        for returns in [Return::Void, Return::Text, Return::Pointer, Return::Scalar(Scalar::F32)] {
+        let scalar = Return::Scalar(Scalar::F32);
+        for returns in [Return::Void, Return::Text, Return::Pointer, Return::Bytes, scalar] {
             let expected = Signature { returns, slots: slots.clone() };
             let bytes = body(|out| put_signature(out, &expected));
             assert_eq!(Reader::whole(&bytes, signature), Ok(expected));
@@ -213,8 +242,8 @@ mod tests {
         let unknown = |what, tag| CodecError::Unknown { what, tag };
         assert_eq!(Reader::whole(&[7], value), Err(unknown("value", 7)));
         assert_eq!(Reader::whole(&[2, 2], value), Err(unknown("bool", 2)));
-        assert_eq!(Reader::whole(&[4], signature), Err(unknown("return type", 4)));
+        assert_eq!(Reader::whole(&[5], signature), Err(unknown("return type", 5)));
         assert_eq!(Reader::whole(&[1, 11], signature), Err(unknown("scalar", 11)));
-        assert_eq!(Reader::whole(&[0, 1, 0, 0, 0, 12], signature), Err(unknown("parameter", 12)));
+        assert_eq!(Reader::whole(&[0, 1, 0, 0, 0, 16], signature), Err(unknown("parameter", 16)));
     }
 }
