@@ -1,5 +1,6 @@
 //! How a call runs: [`Call`] in, [`Outcome`] out, no HTTP. One mode a file; [`build`] lists them.
 
+pub mod advice;
 mod begun;
 pub mod detached;
 pub mod inline;
@@ -19,7 +20,6 @@ use crate::child::sandbox::confine;
 use crate::child::{Forge, Launch, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
-use crate::ffi::traits::Traits;
 use crate::telemetry::Metrics;
 use crate::wire::codec::encode_to_worker;
 use crate::wire::{self, Life};
@@ -38,6 +38,11 @@ pub trait Executor: Send + Sync {
 
     /// Ends what waits for calls; calls that run go on.
     fn drain(&self);
+
+    /// How many calls may run at once, whatever `max_concurrency` says.
+    fn at_once(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// What all executors are built from.
@@ -128,37 +133,9 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
     })
 }
 
-/// What an operator should know of a function that runs in its mode and has these traits.
-#[must_use]
-pub fn advice(function: &Function, traits: Traits) -> Vec<String> {
-    let (name, mode) = (&function.name, function.mode.word());
-    let declare = |word: &str, bit: &str| {
-        format!(
-            "declare it by `traits = [\"{word}\"]`, or by {bit} in the library's `{}_traits`",
-            function.entry.symbol()
-        )
-    };
-    let mut advice = Vec::new();
-    if !function.mode.is_isolated() {
-        advice.push(format!(
-            "function `{name}` has mode = \"{mode}\": its library runs in the proxy itself, without any sandbox, and a crash, an exit or a leak of it is \
-             the proxy's; mode = \"pool\" is nearly as fast and ends alone"
-        ));
-    }
-    if life(function.mode) == Life::Many && !traits.has(Traits::REUSABLE) {
-        advice.push(format!(
-            "function `{name}` has mode = \"{mode}\", and nobody says that one process may call it again and again: what a call \
-             leaves behind (memory, globals, descriptors) the next call finds; if that is fine, {}",
-            declare("reusable", "COF_REUSABLE")
-        ));
-    }
-    if !function.mode.is_isolated() && !traits.has(Traits::THREADSAFE) {
-        advice.push(format!(
-            "function `{name}` has mode = \"{mode}\", and nobody says that threads may call it at once; if they may, {}",
-            declare("threadsafe", "COF_THREADSAFE")
-        ));
-    }
-    advice
+/// Calls at once of a function of the proxy itself.
+fn at_once(function: &Function, resident: &Resident) -> usize {
+    if (function.traits | resident.traits()).overlap() { usize::MAX } else { 1 }
 }
 
 fn life(mode: Mode) -> Life {

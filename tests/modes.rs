@@ -7,3 +7,4 @@ mod growth;
 mod inline;
 mod pool;
 mod thread;
+mod traits;

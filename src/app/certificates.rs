@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use crate::config::{Config, Listener};
 use crate::listen::tls::{Tls, TlsError};
 use crate::telemetry::Metrics;
+use crate::telemetry::log::counted;
 
 /// How long a changed file may go unseen.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -67,7 +68,10 @@ impl Certificates {
                 _ = hangup.recv() => true,
             };
             if is_asked {
-                info!("SIGHUP: reading the certificates of {} listeners again", all.len());
+                info!(
+                    "SIGHUP: reading the certificates of {} again",
+                    counted(all.len(), "listener")
+                );
             }
             let all = Arc::clone(&all);
             // A disk may be slow, and connections are accepted on this thread.

@@ -10,6 +10,7 @@ use crate::app::{AppError, libraries};
 use crate::config::{Action, Config, Route, Upstream};
 use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
+use crate::telemetry::log::counted;
 
 /// Prints one line when all is well.
 ///
@@ -35,7 +36,8 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
         return Err(AppError::Config(problems.join("\n")));
     }
     let (routes, functions) = (config.routes.len(), config.functions.len());
-    println!("{}: ok ({routes} routes, {functions} functions)", file.display());
+    let (routes, functions) = (counted(routes, "route"), counted(functions, "function"));
+    println!("{}: ok ({routes}, {functions})", file.display());
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::app::AppError;
 use crate::app::elf::dwarf::declarations;
 use crate::app::elf::{self, Elf};
 use crate::config;
+use crate::telemetry::log::counted;
 use draft::{Draft, draft};
 
 /// What every file begins with.
@@ -58,7 +59,8 @@ fn configuration(elf: &Elf<'_>, library: &Path) -> String {
     if of_cxx > 0 {
         let _infallible = writeln!(
             text,
-            "\n# {of_cxx} functions of C++ are left out: what is to be called is declared extern \"C\"."
+            "\n# Left out: {} of C++. What is to be called is declared extern \"C\".",
+            counted(of_cxx, "function")
         );
     }
     text

@@ -16,7 +16,8 @@ use crate::child::Priority;
 use crate::child::start::start;
 use crate::config::function::Entry;
 use crate::config::{Config, Function};
-use crate::executor::{Resources, advice, spec};
+use crate::executor::advice::{advice, of_neighbours};
+use crate::executor::{Resources, spec};
 use crate::ffi::callee::{Given, Message};
 use crate::ffi::prototype;
 use crate::ffi::traits::Traits;
@@ -40,7 +41,12 @@ pub struct Found {
 pub async fn verify(config: &Config, resources: &Resources) -> Found {
     let mut found = Found::default();
     let mut files = HashMap::new();
-    for (function, loaded) in load_all(&config.functions, resources).await {
+    let all = load_all(&config.functions, resources).await;
+    let traits = |loaded: &Result<Traits, _>| *loaded.as_ref().unwrap_or(&Traits::default());
+    let pairs: Vec<_> =
+        all.iter().map(|(function, loaded)| (&**function, traits(loaded))).collect();
+    found.advice.extend(of_neighbours(&pairs));
+    for (function, loaded) in all {
         let file: &File =
             files.entry(function.library.clone()).or_insert_with(|| File::read(config, &function));
         let place = format!("function `{}`: ", function.name);

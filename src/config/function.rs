@@ -12,6 +12,7 @@ use crate::ffi::callee::Callee;
 use crate::ffi::success::compare;
 use crate::ffi::traits::Traits;
 use crate::ffi::value::{Scalar, Value};
+use crate::telemetry::log::counted;
 
 /// `[functions.NAME]`, or the short form `call = "LIB:SYMBOL"` of a route.
 #[derive(Clone, Debug)]
@@ -190,7 +191,8 @@ impl Bounds {
         if let (Some(most), Value::Bytes(bytes)) = (self.length, value)
             && u64::try_from(bytes.len()).is_ok_and(|length| length > most)
         {
-            return Err(format!("must have at most {most} bytes"));
+            let most = counted(usize::try_from(most).unwrap_or(usize::MAX), "byte");
+            return Err(format!("must have at most {most}"));
         }
         let within = |bound: &Option<Value>, beyond: Ordering| {
             bound.as_ref().is_none_or(|bound| compare(value, bound) != Some(beyond))

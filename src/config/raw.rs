@@ -240,7 +240,7 @@ mirror! {
         "spawn" spawn: String = "\"exec\"";
         /// With mode = "pool": when a process is replaced.
         "pool" pool: Pool;
-        /// What is true of the function beyond what its library says: reusable (one process may call it again), threadsafe (threads may call it at once).
+        /// What is true of the function beyond what its library says: cpu_bound (it computes), threadsafe (threads may call any of the library's functions at once), reentrant (threads may call this one at once), reusable (one process may call it again).
         "traits" traits: Vec<Field<String>> = "[]";
         /// Calls at once.
         "max_concurrency" max_concurrency: i64 = "32";

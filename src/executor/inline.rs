@@ -56,6 +56,10 @@ impl Executor for Inline {
     }
 
     fn drain(&self) {}
+
+    fn at_once(&self) -> usize {
+        super::at_once(&self.0.spec.function, &self.0.resident)
+    }
 }
 
 impl Desk {

@@ -73,6 +73,10 @@ impl Executor for Thread {
     fn drain(&self) {
         self.0.idle().take();
     }
+
+    fn at_once(&self) -> usize {
+        super::at_once(&self.0.spec.function, &self.0.resident)
+    }
 }
 
 impl Crew {

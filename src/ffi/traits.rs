@@ -7,18 +7,32 @@ use std::ops::BitOr;
 pub struct Traits(pub u32);
 
 impl Traits {
-    /// Threads may call it at once.
+    /// It computes and hardly waits: more calls at once than there are cores gain nothing.
+    pub const CPU_BOUND: Traits = Traits(1 << 0);
+    /// Any functions of its library may be called at once, from several threads.
     pub const THREADSAFE: Traits = Traits(1 << 1);
+    /// This function may be entered again before it has returned, from another thread; others of its library not.
+    pub const REENTRANT: Traits = Traits(1 << 2);
     /// One process may call it again and again: it leaves nothing behind that the next call would mind.
     pub const REUSABLE: Traits = Traits(1 << 4);
     /// Those that the file may declare.
-    pub const WORDS: [(&str, Traits); 2] =
-        [("reusable", Traits::REUSABLE), ("threadsafe", Traits::THREADSAFE)];
+    pub const WORDS: [(&str, Traits); 4] = [
+        ("cpu_bound", Traits::CPU_BOUND),
+        ("threadsafe", Traits::THREADSAFE),
+        ("reentrant", Traits::REENTRANT),
+        ("reusable", Traits::REUSABLE),
+    ];
 
     /// Whether all of `other` are among them.
     #[must_use]
     pub fn has(self, other: Traits) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether calls of the function may run at once in one process.
+    #[must_use]
+    pub fn overlap(self) -> bool {
+        self.has(Traits::THREADSAFE) || self.has(Traits::REENTRANT)
     }
 }
 

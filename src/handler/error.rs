@@ -65,7 +65,7 @@ pub enum Error {
         again: Duration,
     },
     /// No slot and no place to wait.
-    #[error("all {slots} slots of `{function}` are taken and {length} calls wait already")]
+    #[error("all slots of `{function}` are taken ({slots}) and its queue is full ({length})")]
     QueueFull {
         /// The function.
         function: String,
@@ -147,7 +147,9 @@ pub enum Error {
         limit: Duration,
     },
     /// As many requests at the app as may be, and no place to wait.
-    #[error("{limit} requests are at upstream `{upstream}` and {length} wait already")]
+    #[error(
+        "upstream `{upstream}` has as many requests as it may ({limit}) and its queue is full ({length})"
+    )]
     UpstreamFull {
         /// Its name.
         upstream: String,

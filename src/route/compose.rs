@@ -108,8 +108,8 @@ impl Parts {
     ) -> Result<Self, PartsError> {
         let metrics = resources.metrics.clone();
         let isolate = |function: &Arc<Function>| {
-            let gate = Gate::new(Arc::clone(function), &metrics);
             let executor = executor::build(function, resources)?;
+            let gate = Gate::new(Arc::clone(function), executor.at_once(), &metrics);
             Ok((function.name.clone(), Isolated { gate, executor }))
         };
         let names = config.routes.iter().map(|route| route.name.as_str());

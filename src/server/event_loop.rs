@@ -22,6 +22,7 @@ use crate::server::graceful::Graceful;
 use crate::server::probe::{Probe, Pulse};
 use crate::server::{Load, Shared};
 use crate::sys::priority;
+use crate::telemetry::log::counted;
 
 /// Event loops go before workers: a thousand that start, or compute, must not delay a fast route.
 const NICE: i32 = -10;
@@ -182,8 +183,8 @@ impl Serving {
         }
         let limit = self.shared.config.server.drain_timeout;
         if timeout(limit, self.drained(local, arriving, graceful)).await.is_err() {
-            let left = self.load.load(Ordering::Relaxed);
-            warn!(limit = ?limit, "drain_timeout is over: {left} connections, and calls that still run, are cut");
+            let left = counted(self.load.load(Ordering::Relaxed), "connection");
+            warn!(limit = ?limit, "drain_timeout is over: {left}, and calls that still run, are cut");
         }
     }
 

@@ -211,6 +211,13 @@ pub fn install(writer: LineWriter, level: LevelFilter, json: bool) {
     };
 }
 
+/// `1 core`, `2 cores`.
+#[must_use]
+pub fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
 /// `text` with control characters escaped, so that a hostile byte cannot forge a line or drive a terminal.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {

@@ -99,7 +99,9 @@ fn a_full_queue_refuses_at_once() {
     });
     for answer in &refused {
         problem(answer, 503, "queue_full");
-        assert!(detail(answer).contains("all 1 slots of `f` are taken and 1 calls wait"));
+        assert!(
+            detail(answer).contains("all slots of `f` are taken (1) and its queue is full (1)")
+        );
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
     let fastest = refused.iter().map(|answer| answer.elapsed).min().unwrap();

@@ -68,7 +68,11 @@ fn a_full_queue_refuses_at_once_and_names_the_upstream() {
     let answer = cofferdam.get("/3");
     refused(&answer, 503, "queue_full");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    assert!(answer.text().contains("1 requests are at upstream `app` and 1 wait already"));
+    assert!(
+        answer.text().contains(
+            "upstream `app` has as many requests as it may (1) and its queue is full (1)"
+        )
+    );
     assert_eq!(errors(&cofferdam, "queue_full"), 1.0);
     server.send(ANSWER).unwrap();
     assert_eq!(first.join().unwrap().status, 200);

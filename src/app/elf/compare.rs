@@ -3,6 +3,7 @@
 use super::types::{Declaration, Kind, Type};
 use crate::ffi::prototype::{self, CType, Parameter, Pointee, Prototype, Put};
 use crate::ffi::value::Scalar;
+use crate::telemetry::log::counted;
 
 /// Where they differ; empty where a call by the prototype is one that the function expects.
 #[must_use]
@@ -13,8 +14,8 @@ pub fn differences(prototype: &Prototype, declared: &Declaration) -> Vec<String>
     }
     let (written, found) = (prototype.parameters.len(), declared.parameters.len());
     if written != found {
-        differences
-            .push(format!("in the file it has {found} parameters, in the prototype {written}"));
+        let found = counted(found, "parameter");
+        differences.push(format!("in the file it has {found}, in the prototype {written}"));
     }
     let pairs = prototype.parameters.iter().zip(&declared.parameters).enumerate();
     for (index, (parameter, (name, found))) in pairs {

@@ -26,6 +26,7 @@ pub use slot::{Place, Slot};
 /// The slots and the queue of one function.
 pub struct Gate {
     function: Arc<Function>,
+    slots: usize,
     hasher: RandomState,
     state: Mutex<State>,
     meters: Meters,
@@ -72,9 +73,10 @@ struct Waiting {
 }
 
 impl Gate {
-    /// The gate of `function`.
+    /// The gate of `function`, of which at most `at_once` calls may run at once.
     #[must_use]
-    pub fn new(function: Arc<Function>, metrics: &Metrics) -> Arc<Self> {
+    pub fn new(function: Arc<Function>, at_once: usize, metrics: &Metrics) -> Arc<Self> {
+        let slots = function.max_concurrency.min(at_once);
         let now = Instant::now();
         let state = State {
             in_use: 0,
@@ -84,8 +86,14 @@ impl Gate {
             routes: Vec::new(),
             breaker: function.breaker.map(Breaker::new),
         };
-        let meters = Meters::new(metrics, &function);
-        Arc::new(Self { function, hasher: RandomState::new(), state: Mutex::new(state), meters })
+        let meters = Meters::new(metrics, &function, slots);
+        Arc::new(Self {
+            function,
+            slots,
+            hasher: RandomState::new(),
+            state: Mutex::new(state),
+            meters,
+        })
     }
 
     /// The function.
@@ -128,7 +136,7 @@ impl Gate {
             Some(Pass::Refused(refusal)) => return Err(self.broken(refusal)),
             passed => passed == Some(Pass::Try),
         };
-        if state.in_use < self.function.max_concurrency {
+        if state.in_use < self.slots {
             self.change(state, now, 1);
             self.meters.wait_granted.observe(0.0);
             return Ok(Entered::Slot(Slot::new(self, (arrival, is_try), now)));
@@ -149,7 +157,7 @@ impl Gate {
         }
         let refusal = Error::QueueFull {
             function: self.function.name.clone(),
-            slots: self.function.max_concurrency,
+            slots: self.slots,
             length: self.function.queue.length,
             again: state.drain.seconds_for(state.line.len() + 1, now),
         };

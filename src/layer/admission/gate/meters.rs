@@ -22,11 +22,11 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    pub(super) fn new(metrics: &Metrics, function: &Function) -> Self {
+    pub(super) fn new(metrics: &Metrics, function: &Function, slots: usize) -> Self {
         let name = &[function.name.as_str()];
         let wait = |outcome| metrics.queue_wait.with_label_values(&[name[0], outcome]);
         let opened = |cause| metrics.breaker_opened.with_label_values(&[name[0], cause]);
-        metrics.slots.with_label_values(name).set(function.max_concurrency as i64);
+        metrics.slots.with_label_values(name).set(slots as i64);
         metrics.queue_limit.with_label_values(name).set(function.queue.length as i64);
         Self {
             depth: metrics.queue_depth.with_label_values(name),
