@@ -1,18 +1,22 @@
-//! Builds the example libraries of `c-ext/` beside the programs, and links the unwinder into them.
+//! Builds the one file of C and the example libraries of `c-ext/`, and links the unwinder into the programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
 const EXAMPLES: &str = "c-ext/examples";
+const GUARD: &str = "src/ffi/guard.c";
 const INCLUDE: &str = "c-ext/include";
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={GUARD}");
     println!("cargo:rerun-if-changed={EXAMPLES}");
     println!("cargo:rerun-if-changed={INCLUDE}");
     let compiler = cc::Build::new().get_compiler();
     link_unwinder(compiler.to_command());
+    // Its cleanup handlers are to be those that jump, not those that are unwound to.
+    cc::Build::new().file(GUARD).flag("-fno-exceptions").compile("cofferdam_guard");
     let examples = profile_dir()?.join("c-ext");
     println!("cargo:rustc-env=COFFERDAM_EXAMPLES={}", examples.display());
     fs::create_dir_all(&examples)?;

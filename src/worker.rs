@@ -11,8 +11,9 @@ pub mod meter;
 mod printing;
 pub mod resident;
 
+use crate::ffi::guard;
 pub use crate::sys::threads::end as end_thread;
-use crate::sys::{identity, stdio};
+use crate::sys::{identity, stdio, threads};
 use crate::wire::codec::{decode_to_worker, hello_version};
 use crate::wire::{CallFrame, FromWorker, Hello, Life, Phase, ToWorker, VERSION};
 use control::{Control, ControlError, Link};
@@ -46,6 +47,7 @@ impl From<LoadError> for End {
 
 /// The whole life of a worker whose descriptor 0 is the control socket.
 pub fn run() -> ! {
+    guard::arm(threads::leave);
     let status = match Control::take() {
         Ok(control) => serve(control),
         Err(error) => usage(&error),

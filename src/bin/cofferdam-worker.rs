@@ -18,3 +18,11 @@ unsafe extern "C-unwind" fn pthread_exit(value: *mut c_void) -> ! {
     // SAFETY: it is called in place of the C library's.
     unsafe { cofferdam::worker::end_thread(value) }
 }
+
+/// As above, for the threads of C11.
+// SAFETY: it has the type of the C library's, whose threads end with their number as a pointer.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn thrd_exit(value: c_int) -> ! {
+    // SAFETY: it is called in place of the C library's.
+    unsafe { cofferdam::worker::end_thread(std::ptr::without_provenance_mut(value as usize)) }
+}

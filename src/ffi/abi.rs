@@ -8,6 +8,7 @@ use std::{ptr, slice};
 
 use rustix::io::Errno;
 
+use crate::ffi::guard;
 use crate::ffi::library::{Function, Library};
 
 /// The major version; only another major is refused.
@@ -160,9 +161,9 @@ pub unsafe fn handle<E: Exchange>(function: Function, exchange: &E) -> c_int {
     let (mut request, mut response) = (handle(), handle());
     // SAFETY: the type is the caller's promise; both handles outlive the call.
     unsafe {
-        let function: unsafe extern "C" fn(*mut Handle<E>, *mut Handle<E>) -> c_int =
+        let function: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int =
             std::mem::transmute(function.0);
-        function(&raw mut request, &raw mut response)
+        guard::handle(function, (&raw mut request).cast(), (&raw mut response).cast())
     }
 }
 

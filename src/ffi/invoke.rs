@@ -9,9 +9,11 @@ use std::ffi::{c_int, c_void};
 
 use libffi::low::{self, CodePtr, ffi_abi_FFI_DEFAULT_ABI, ffi_cif, ffi_type, types};
 
+use crate::ffi::guard;
 use crate::ffi::library::Function;
 use crate::ffi::signature::{Return, Signature, Slot};
 use crate::ffi::value::{Scalar, Value};
+use cell::Cell;
 use slot::Memory;
 
 /// Bytes of a string of the library's, without its NUL.
@@ -238,41 +240,31 @@ fn set_errno(value: c_int) {
 }
 
 /// # Safety
-/// As [`low::call`]; `returns` must be what `cif` was prepared with.
+/// As `ffi_call`; `returns` must be what `cif` was prepared with.
 unsafe fn returned(
     returns: Return,
     cif: &mut ffi_cif,
     function: CodePtr,
     arguments: &mut [*mut c_void],
 ) -> Returned {
-    let arguments = arguments.as_mut_ptr();
-    macro_rules! call {
-        ($kind:ty) => {
-            // SAFETY: the caller's promise; `low::call` undoes libffi's widening of small integers.
-            unsafe { low::call::<$kind>(cif, function, arguments) }
-        };
+    // libffi writes a whole register at least, with what is smaller widened: on a little-endian machine at its front.
+    let mut word = Cell::default();
+    // SAFETY: the caller's promise; no type of [`Return`] is larger than the cell.
+    unsafe {
+        guard::call(
+            cif,
+            Some(*function.as_safe_fun()),
+            (&raw mut word).cast(),
+            arguments.as_mut_ptr(),
+        );
     }
-    Returned::Value(match returns {
-        Return::Void => {
-            // SAFETY: as above; libffi writes no result for void.
-            unsafe { low::call::<()>(cif, function, arguments) };
-            Value::Void
-        }
-        Return::Text => return Returned::Text(call!(*mut c_void)),
-        Return::Bytes => return Returned::Bytes(call!(*mut c_void)),
-        Return::Pointer => return Returned::Pointer(call!(*mut c_void)),
-        Return::Scalar(Scalar::Bool) => Value::Bool(call!(u8) != 0),
-        Return::Scalar(Scalar::I8) => Value::Int(call!(i8).into()),
-        Return::Scalar(Scalar::I16) => Value::Int(call!(i16).into()),
-        Return::Scalar(Scalar::I32) => Value::Int(call!(i32).into()),
-        Return::Scalar(Scalar::I64) => Value::Int(call!(i64)),
-        Return::Scalar(Scalar::U8) => Value::Uint(call!(u8).into()),
-        Return::Scalar(Scalar::U16) => Value::Uint(call!(u16).into()),
-        Return::Scalar(Scalar::U32) => Value::Uint(call!(u32).into()),
-        Return::Scalar(Scalar::U64) => Value::Uint(call!(u64)),
-        Return::Scalar(Scalar::F32) => Value::Float(call!(f32).into()),
-        Return::Scalar(Scalar::F64) => Value::Float(call!(f64)),
-    })
+    match returns {
+        Return::Void => Returned::Value(Value::Void),
+        Return::Text => Returned::Text(word.address()),
+        Return::Bytes => Returned::Bytes(word.address()),
+        Return::Pointer => Returned::Pointer(word.address()),
+        Return::Scalar(scalar) => Returned::Value(word.value(scalar)),
+    }
 }
 
 fn return_type(returns: Return) -> *mut ffi_type {

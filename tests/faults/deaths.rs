@@ -22,11 +22,15 @@ const SIGNALS: [(&str, &str); 10] = [
 ];
 
 /// A symbol, and the exit status that is no answer.
-const EXITS: [(&str, &str); 5] = [
+const EXITS: [(&str, &str); 9] = [
     ("exits_0", "exit status 0"),
     ("exits_3", "exit status 3"),
     ("leaves_0", "exit status 0"),
     ("ends_its_thread", "exit status 0"),
+    ("ends_as_c11", "exit status 0"),
+    ("cancels_itself", "exit status 0"),
+    ("is_cancelled", "exit status 0"),
+    ("is_cancelled_and_returns", "exit status 0"),
     ("becomes_a_daemon", "exit status 0"),
 ];
 
@@ -82,6 +86,18 @@ fn leaving_is_no_answer_whatever_the_status() {
     );
 }
 
+/// The C library loads its unwinder then, which a sandbox must let it.
+#[test]
+fn leaving_is_seen_under_an_allow_list_too() {
+    let keys = "sandbox = \"strict\"";
+    let names = ["ends_its_thread", "ends_as_c11", "cancels_itself"];
+    let stage = Stage::new("strict", "", &names.map(|name| fault("deaths", name, keys)));
+    for name in names {
+        stage.call(name, refused("exit", "exit status 0"));
+    }
+    stage.ends_well();
+}
+
 #[test]
 fn a_thread_of_the_library_may_end() {
     in_each_mode(
@@ -126,7 +142,9 @@ fn a_smashed_heap_is_no_other_calls() {
 
 fn streams(keys: &str) -> Vec<String> {
     let handler = |name: &str| fault("deaths", name, &format!("handler = \"{name}\"\n{keys}"));
-    ["streams_then_exits", "streams_then_crashes"].map(handler).to_vec()
+    ["streams_then_exits", "streams_then_crashes", "cancels_a_handler", "ends_a_handler"]
+        .map(handler)
+        .to_vec()
 }
 
 #[test]
@@ -134,6 +152,8 @@ fn a_stream_that_was_begun_is_aborted() {
     in_each_mode(streams, |stage| {
         stage.breaks("streams_then_exits", "begun", "exit");
         stage.breaks("streams_then_crashes", "begun", "crash");
+        stage.breaks("cancels_a_handler", "begun", "exit");
+        stage.call("ends_a_handler", refused("exit", "exit status 0"));
     });
 }
 
