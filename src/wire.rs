@@ -24,6 +24,15 @@ pub const MAX_CHUNK: usize = 64 * 1024;
 /// Bytes of the message in [`FromWorker::Log`], at most.
 pub const MAX_LOG: usize = 8 * 1024;
 
+/// The headers of a handler's head: names, values and 32 bytes for each, as HTTP/2 counts (RFC 9113 section 6.5.2).
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// What a header takes of [`MAX_HEAD`].
+#[must_use]
+pub fn header_size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
+    name.len() + value.len() + 32
+}
+
 /// What the proxy tells a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToWorker {

@@ -4,6 +4,7 @@
 mod chatter;
 mod deaths;
 mod files;
+mod frames;
 pub mod ground;
 mod hangs;
 mod lies;

@@ -10,7 +10,7 @@ use crate::child::partner::Partner;
 use crate::ffi::phases::Phases;
 use crate::ffi::request::Input;
 use crate::sys::clock::monotonic_ns;
-use crate::wire::Spent;
+use crate::wire::{MAX_CHUNK, Spent};
 
 /// Names and values.
 pub(super) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -55,6 +55,9 @@ impl<P: Partner> Run<P> {
     }
 
     pub(super) fn chunk(&mut self, data: Vec<u8>) -> Option<Event> {
+        if data.len() > MAX_CHUNK {
+            return self.confused("a piece of a body that is too long");
+        }
         match self.client.add(data) {
             Ok(()) => None,
             Err(what) => self.confused(what),
@@ -86,6 +89,9 @@ impl<P: Partner> Run<P> {
     }
 
     pub(super) fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
+        if self.partner.take_file().is_some() {
+            return self.confused("a descriptor that nobody asked for");
+        }
         let accounting = self.tally.settle(spent);
         self.handled.phases.end(monotonic_ns());
         match self.client.finish(code >= 0) {

@@ -15,6 +15,7 @@ use crate::ffi::phases::Phases;
 use crate::sys::process::{Exit, signal_name};
 use crate::telemetry::log::escape;
 use crate::wire::codec::CodecError;
+use crate::wire::{MAX_HEAD, header_size};
 
 /// A complete answer: whether its function calls it a success, and what it took.
 pub(super) fn of_answer(function: &Function, answer: &Answer) -> (CallOutcome, Accounting) {
@@ -68,7 +69,8 @@ pub(super) fn is_head(status: u16, headers: &[(Vec<u8>, Vec<u8>)]) -> bool {
     let is_header = |(name, value): &(Vec<u8>, Vec<u8>)| {
         HeaderName::from_bytes(name).is_ok() && HeaderValue::from_bytes(value).is_ok()
     };
-    (200..600).contains(&status) && headers.iter().all(is_header)
+    let size: usize = headers.iter().map(header_size).sum();
+    (200..600).contains(&status) && size <= MAX_HEAD && headers.iter().all(is_header)
 }
 
 /// Under an allow list SIGSYS is the kernel's word for a system call that is not on it.

@@ -3,10 +3,7 @@
 
 use rustix::io::Errno;
 
-use crate::wire::FromWorker;
-
-/// Names, values and 32 bytes for each, as HTTP/2 counts (RFC 9113 section 6.5.2).
-const MAX_HEADERS: usize = 64 * 1024;
+use crate::wire::{FromWorker, MAX_HEAD, header_size};
 
 /// Not yet committed.
 #[derive(Debug)]
@@ -37,8 +34,8 @@ impl Head {
             return Err(Errno::INVAL);
         }
         let others = |(known, _): &&(Vec<u8>, _)| !replace || !known.eq_ignore_ascii_case(name);
-        let kept = self.headers.iter().filter(others).map(size).sum::<usize>();
-        if kept.saturating_add(name.len() + value.len() + 32) > MAX_HEADERS {
+        let kept = self.headers.iter().filter(others).map(header_size).sum::<usize>();
+        if kept.saturating_add(name.len() + value.len() + 32) > MAX_HEAD {
             return Err(Errno::TOOBIG);
         }
         self.headers.retain(|header| others(&header));
@@ -78,10 +75,6 @@ fn is_length(name: &[u8]) -> bool {
 fn length(value: &[u8]) -> Option<u64> {
     let digits = str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     digits.and_then(|digits| digits.parse().ok())
-}
-
-fn size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
-    name.len() + value.len() + 32
 }
 
 /// `tchar` (RFC 9110 section 5.6.2).
@@ -147,7 +140,7 @@ mod tests {
     #[test]
     fn a_head_has_an_end() {
         let mut head = Head::default();
-        let long = vec![b'v'; MAX_HEADERS - 33];
+        let long = vec![b'v'; MAX_HEAD - 33];
         assert_eq!(head.add(b"a", &long, false), Ok(()));
         assert_eq!(head.add(b"b", b"", false), Err(Errno::TOOBIG));
         assert_eq!(head.add(b"a", &long, true), Ok(()));
