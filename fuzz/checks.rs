@@ -236,7 +236,7 @@ pub fn proxy_protocol(bytes: &[u8]) {
 }
 
 /// As a small function's answers are capped.
-const FRAME: usize = 4096;
+pub const FRAME: usize = 4096;
 
 /// What a worker sends, one frame after another: each is refused, or is written as the same bytes again; what is heard does not
 /// depend on how it comes; nothing is heard after what was refused.
@@ -248,7 +248,7 @@ pub fn from_worker(data: &[u8]) {
 }
 
 /// The frames at the front, and whether what follows is refused.
-fn frames(mut rest: &[u8]) -> (Vec<FromWorker>, bool) {
+pub fn frames(mut rest: &[u8]) -> (Vec<FromWorker>, bool) {
     let mut frames = Vec::new();
     while let Some((header, behind)) = rest.split_first_chunk::<HEADER>() {
         let Ok(length) = frame_len(*header, FRAME) else { return (frames, true) };

@@ -12,6 +12,7 @@ mod litter;
 mod noise;
 mod paper;
 mod proxy;
+mod shortage;
 mod soak;
 mod storms;
 mod stuck;

@@ -142,7 +142,11 @@ impl Calm {
     #[track_caller]
     pub fn of(cofferdam: &Cofferdam) -> Self {
         let pid = cofferdam.pid();
-        cofferdam.metrics();
+        // Each event loop opens its own share of the listeners, some of them after the program says that it is ready.
+        let beats = "cofferdam_event_loop_lag_seconds_count";
+        let turns =
+            || cofferdam.metrics().matching(beats, &[]).iter().all(|loop_| loop_.value > 0.0);
+        eventually!(turns());
         assert_eq!(cofferdam.get("/pong").status, 200);
         Self {
             pid,

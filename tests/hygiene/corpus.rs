@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use cofferdam::wire::FromWorker;
 use cofferdam::wire::codec::encode_from_worker;
 
 use crate::support::Dice;
@@ -11,6 +12,9 @@ use crate::support::clib::library;
 
 #[path = "../../fuzz/checks.rs"]
 mod checks;
+
+#[path = "../../fuzz/exchange.rs"]
+mod exchange;
 
 /// Of each seed.
 const MUTANTS: u64 = 300;
@@ -133,19 +137,38 @@ fn a_library_that_was_tampered_with_never_panics() {
     }
 }
 
+/// One of each kind, as bytes.
+fn frames() -> Vec<Vec<u8>> {
+    let encode = |frame: &FromWorker| {
+        let mut bytes = Vec::new();
+        encode_from_worker(frame, &mut bytes);
+        bytes
+    };
+    crate::codec::from_worker().iter().map(encode).collect()
+}
+
 /// One frame, and several one after the other, as a worker sends them and as it should not.
 #[test]
 fn what_a_worker_says_is_bounded_and_whole() {
-    let frames: Vec<Vec<u8>> = crate::codec::from_worker()
-        .iter()
-        .map(|frame| {
-            let mut bytes = Vec::new();
-            encode_from_worker(frame, &mut bytes);
-            bytes
-        })
-        .collect();
+    let frames = frames();
     let turned = |by: usize| [&frames[by..], &frames[..by]].concat().concat();
     let sequences = (0..frames.len()).map(turned);
     let seeds: Vec<_> = frames.iter().cloned().chain(sequences).collect();
     hold_all("from_worker", &seeds, checks::from_worker);
+}
+
+/// The frames behind steps of every kind; the first steps take no files, the later ones do.
+#[test]
+fn an_exchange_hears_the_same_however_it_comes_about() {
+    let frames = frames();
+    let script = |seed: u64| {
+        let mut dice = Dice(seed | 1);
+        let steps = (0..40).flat_map(|_| [dice.below(256) as u8, dice.below(256) as u8]);
+        std::iter::once(40).chain(steps).collect::<Vec<u8>>()
+    };
+    let seeds = (0..frames.len()).map(|by| {
+        let stream = [&frames[by..], &frames[..by]].concat().concat();
+        [script(by as u64 * 77 + 1), stream].concat()
+    });
+    hold_all("exchange", &seeds.collect::<Vec<_>>(), exchange::exchange);
 }

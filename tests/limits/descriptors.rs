@@ -1,19 +1,10 @@
 //! No descriptor left: accepting backs off, does not spin, and goes on when there is one.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::support::http::Connection;
 use crate::support::wait::pause;
-use crate::support::{Cofferdam, quiet};
-
-/// CPU seconds that a process has used, as ticks of 10 ms (proc_pid_stat(5)).
-fn ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, tail) = stat.rsplit_once(')').unwrap();
-    let fields: Vec<&str> = tail.split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
+use crate::support::{Cofferdam, process, quiet};
 
 #[test]
 fn without_descriptors_it_waits_and_recovers() {
@@ -28,9 +19,9 @@ fn without_descriptors_it_waits_and_recovers() {
     }
     let told = |line: &&String| line.contains("could not be accepted");
     eventually!(cofferdam.stderr().iter().filter(told).count() == 1);
-    let (before, begun) = (ticks(cofferdam.pid()), Instant::now());
+    let (before, begun) = (process::ticks(cofferdam.pid()), Instant::now());
     pause(Duration::from_secs(1));
-    let used = ticks(cofferdam.pid()) - before;
+    let used = process::ticks(cofferdam.pid()) - before;
     println!("out of descriptors: {used} ticks of CPU in {:?}", begun.elapsed());
     assert!(used <= 10, "{used} ticks of CPU in a second: it spins");
     assert_eq!(cofferdam.stderr().iter().filter(told).count(), 1, "told again and again");

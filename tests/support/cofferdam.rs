@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub struct Builder {
     unread: bool,
     program: Option<PathBuf>,
     descriptors: Option<u32>,
+    user: Option<u32>,
     environment: Vec<(String, String)>,
     given: Vec<OwnedFd>,
 }
@@ -67,6 +69,12 @@ impl Builder {
         self
     }
 
+    /// As this user, by number. Needs root.
+    pub fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
+        self
+    }
+
     /// With this variable as well.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -90,11 +98,17 @@ impl Builder {
         if !self.given.is_empty() {
             let _ = write!(script, "export LISTEN_FDS={} LISTEN_PID=$$; ", self.given.len());
         }
-        let mut command = match script.is_empty() {
+        let become_user = self.user.map_or(String::new(), |id| {
+            format!("setpriv --reuid={id} --regid={id} --clear-groups --inh-caps=-all ")
+        });
+        let mut command = match script.is_empty() && become_user.is_empty() {
             true => Command::new(program),
             false => {
                 let mut shell = Command::new("bash");
-                shell.arg("-c").arg(format!("{script}exec \"$0\" \"$@\"")).arg(program);
+                shell
+                    .arg("-c")
+                    .arg(format!("{script}exec {become_user}\"$0\" \"$@\""))
+                    .arg(program);
                 shell
             }
         };
@@ -115,6 +129,10 @@ impl Builder {
     #[track_caller]
     pub fn start(self) -> Cofferdam {
         let folder = tempfile::tempdir().unwrap();
+        if self.user.is_some() {
+            let anybody = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(folder.path(), anybody).unwrap();
+        }
         let config = folder.path().join("cofferdam.toml");
         std::fs::write(&config, complete(&self.toml)).unwrap();
         for (name, text) in &self.files {

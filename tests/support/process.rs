@@ -108,6 +108,19 @@ pub fn descriptors(pid: u32) -> Vec<String> {
     links.map(|link| link.to_string_lossy().into_owned()).collect()
 }
 
+/// CPU that it has used, as ticks of 10 ms (proc_pid_stat(5)).
+pub fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, tail) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = tail.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// Bytes of address space that it has taken; 0 when it is gone.
+pub fn address_space(pid: u32) -> u64 {
+    status_kib(pid, "VmSize:") * 1024
+}
+
 /// Bytes of memory that are resident; 0 when it is gone.
 pub fn resident(pid: u32) -> u64 {
     status_kib(pid, "VmRSS:") * 1024
