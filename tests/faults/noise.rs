@@ -4,7 +4,7 @@ use super::ground::{Shows, fault, fine, in_each_mode};
 use std::time::Duration;
 
 /// Of both streams together.
-const MIB: usize = 64;
+const MIB: usize = 1024;
 
 #[test]
 fn much_output_is_cut_counted_and_escaped() {
