@@ -16,6 +16,7 @@ use crate::app::handover::{Predecessor, Program};
 use crate::app::signals::{self, Ending, reopen_on_usr1};
 use crate::app::{AppError, libraries, logging, notify};
 use crate::child::groups::Groups;
+use crate::child::library::Shelf;
 use crate::child::{Sampler, Spawner, Sweeper, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
@@ -98,7 +99,15 @@ pub fn resources(
     let groups = Groups::prepare(&config.functions);
     let sweeper = Sweeper::start(groups).map_err(AppError::runtime)?;
     let stall_after = config.accounting.stall_after;
-    Ok(Resources { metrics, spawner, sampler, sweeper, stall_after, ledger: Arc::default() })
+    Ok(Resources {
+        metrics,
+        spawner,
+        sampler,
+        sweeper,
+        stall_after,
+        ledger: Arc::default(),
+        libraries: Shelf::default(),
+    })
 }
 
 /// The runtime of everything that is not a client's request: accepting, spares, signals.

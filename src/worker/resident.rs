@@ -22,7 +22,7 @@ impl Resident {
     pub fn load(hello: Hello) -> Result<Self, LoadError> {
         // As long as the library: a function of the file is loaded once in a process.
         let hello: &'static Hello = Box::leak(Box::new(hello));
-        let (loaded, _) = load(hello)?;
+        let (loaded, _) = load(hello, None)?;
         Ok(Self(Box::leak(Box::new(loaded))))
     }
 
