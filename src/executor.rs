@@ -1,6 +1,7 @@
 //! How a call runs: [`Call`] in, [`Outcome`] out, no HTTP. One mode a file; [`build`] lists them.
 
 mod begun;
+pub mod current;
 pub mod detached;
 pub mod inline;
 pub mod ledger;
@@ -29,6 +30,7 @@ use crate::wire::{self, Life};
 use crate::worker::load::LoadError;
 use crate::worker::resident::Resident;
 
+pub use current::Current;
 pub use ledger::Ledger;
 
 /// A future that a trait object can return.
@@ -38,6 +40,11 @@ pub type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Executor: Send + Sync {
     /// Runs one call. Dropping the future tells it that the client left.
     fn execute(&self, call: Call) -> Running<'static, Outcome>;
+
+    /// Whether all that should wait for calls does.
+    fn is_warm(&self) -> bool {
+        true
+    }
 
     /// Ends what waits for calls; calls that run go on.
     fn drain(&self);

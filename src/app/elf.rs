@@ -66,7 +66,14 @@ pub struct Elf<'a> {
 /// [`ElfError::Unreadable`], [`ElfError::NotAFile`], [`ElfError::TooLarge`].
 pub fn read(path: &Path) -> Result<Vec<u8>, ElfError> {
     // A pipe would be waited for.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    content(&File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
+}
+
+/// The bytes of an open regular file, from where it stands.
+///
+/// # Errors
+/// As [`read`].
+pub fn content(file: &File) -> Result<Vec<u8>, ElfError> {
     let about = file.metadata()?;
     if !about.is_file() {
         return Err(ElfError::NotAFile);

@@ -13,9 +13,10 @@ unsafe extern "C" {
 /// The process has one thread.
 pub unsafe fn put(name: &str, value: &[u8]) {
     let value = OsStr::from_bytes(value);
-    // SAFETY: the caller's promise.
     match value.is_empty() {
+        // SAFETY: the caller's promise.
         true => unsafe { std::env::remove_var(name) },
+        // SAFETY: as above.
         false => unsafe { std::env::set_var(name, value) },
     }
 }
