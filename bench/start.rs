@@ -141,6 +141,7 @@ fn hello(confinement: &Confinement) -> Hello {
         parent: std::process::id(),
         name: "cof:bench".into(),
         library: LIBRARY.into(),
+        search_path: None,
         entry: Entry::Function(Box::new(Callee::plain("main", signature))),
         confinement: confinement.clone(),
         life: cofferdam::wire::Life::Once,

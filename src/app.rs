@@ -14,6 +14,7 @@ pub mod init;
 pub mod libraries;
 pub mod logging;
 pub mod notify;
+pub mod reload;
 pub mod run;
 pub mod signals;
 

@@ -7,6 +7,7 @@ pub mod control;
 pub mod forge;
 pub mod groups;
 pub mod leftovers;
+pub mod library;
 pub mod life;
 pub mod meters;
 pub mod output;
@@ -28,6 +29,7 @@ use crate::wire::Life;
 
 pub use forge::Forge;
 pub use leftovers::Sweeper;
+pub use library::Library;
 pub use meters::Meters;
 pub use program::WorkerProgram;
 pub use ready::Ready;
@@ -40,6 +42,8 @@ pub struct Spec {
     pub function: Arc<Function>,
     /// The first frame to each worker.
     pub hello: Vec<u8>,
+    /// What each worker loads.
+    pub library: Arc<Library>,
     /// How each worker is started.
     pub launch: Arc<Launch>,
     /// Bytes of the largest frame that a worker may send.

@@ -2,6 +2,7 @@
 
 pub mod advice;
 mod begun;
+pub mod current;
 pub mod detached;
 pub mod inline;
 pub mod ledger;
@@ -10,14 +11,17 @@ pub mod process;
 pub mod spares;
 pub mod thread;
 
+use std::ffi::OsString;
 use std::future::Future;
+use std::os::unix::ffi::OsStringExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::{Call, Outcome};
+use crate::child::library::Shelf;
 use crate::child::sandbox::confine;
-use crate::child::{Forge, Launch, Meters, Sampler, Spawner, Spec, Sweeper};
+use crate::child::{Forge, Launch, Library, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
 use crate::telemetry::Metrics;
@@ -26,6 +30,7 @@ use crate::wire::{self, Life};
 use crate::worker::load::LoadError;
 use crate::worker::resident::Resident;
 
+pub use current::Current;
 pub use ledger::Ledger;
 
 /// A future that a trait object can return.
@@ -35,6 +40,11 @@ pub type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Executor: Send + Sync {
     /// Runs one call. Dropping the future tells it that the client left.
     fn execute(&self, call: Call) -> Running<'static, Outcome>;
+
+    /// Whether all that should wait for calls does.
+    fn is_warm(&self) -> bool {
+        true
+    }
 
     /// Ends what waits for calls; calls that run go on.
     fn drain(&self);
@@ -54,6 +64,8 @@ pub struct Resources {
     pub spawner: Spawner,
     /// Looks at running calls.
     pub sampler: Sampler,
+    /// The versions of libraries that are in service.
+    pub libraries: Shelf,
     /// Ends what calls leave behind.
     pub sweeper: Sweeper,
     /// A call that holds its event loop for longer is logged.
@@ -102,8 +114,10 @@ fn resident(function: &Function) -> Result<Resident, Unloadable> {
 /// forked.
 #[must_use]
 pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
-    let confined = confine(function, resources.sweeper.groups(), &resources.metrics);
+    let library = resources.libraries.get(&function.library);
+    let mut confined = confine(function, resources.sweeper.groups(), &resources.metrics);
     let leftovers = resources.metrics.worker_leftovers.with_label_values(&[&function.name]);
+    let search_path = search_path(&library, &mut confined.environment);
     let launch = Arc::new(Launch {
         environment: confined.environment,
         homes: confined.homes.into(),
@@ -112,17 +126,20 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
     });
     let is_template = function.has_template();
     let mut greeting = Vec::new();
-    let hello = hello(function, confined.confinement, is_template);
+    let mut hello = hello(function, confined.confinement, is_template);
+    hello.search_path = search_path;
     encode_to_worker(&wire::ToWorker::Hello(hello), &mut greeting);
     let meters = Meters::new(&resources.metrics, &function.name);
     let spawner = resources.spawner.clone();
     let forge = || {
         let launch = Arc::clone(&launch);
-        Forge::keep(&function.name, greeting.clone(), launch, spawner.clone(), meters.clone())
+        let greeting = (greeting.clone(), Arc::clone(&library));
+        Forge::keep(&function.name, greeting, launch, spawner.clone(), meters.clone())
     };
     Arc::new(Spec {
         forge: is_template.then(forge),
         hello: greeting,
+        library: Arc::clone(&library),
         launch,
         life: life(function.mode),
         reply_cap: reply_cap(function),
@@ -136,6 +153,23 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
 /// Calls at once of a function of the proxy itself.
 fn at_once(function: &Function, resident: &Resident) -> usize {
     if (function.traits | resident.traits()).overlap() { usize::MAX } else { 1 }
+}
+
+/// Has the loader look where a copy cannot: what the variable was, where it is another one now.
+fn search_path(library: &Library, environment: &mut Vec<(OsString, OsString)>) -> Option<Vec<u8>> {
+    const VARIABLE: &str = "LD_LIBRARY_PATH";
+    let given = environment.iter().position(|(name, _)| name == VARIABLE);
+    let given = given.map(|place| environment.swap_remove(place).1);
+    match library.search_path(given.as_ref()) {
+        Some(wanted) => {
+            environment.push((VARIABLE.into(), wanted));
+            Some(given.unwrap_or_default().into_vec())
+        }
+        None => {
+            environment.extend(given.map(|given| (VARIABLE.into(), given)));
+            None
+        }
+    }
 }
 
 fn life(mode: Mode) -> Life {
@@ -157,6 +191,7 @@ fn hello(function: &Function, confinement: wire::Confinement, is_template: bool)
         name: format!("cof:{}", function.name).chars().take(15).collect(),
         library: function.library.as_os_str().as_bytes().to_vec(),
         entry,
+        search_path: None,
         confinement,
         life: life(function.mode),
         is_template,

@@ -10,7 +10,7 @@ pub use crate::ffi::request::{Input, Request};
 pub use confinement::{Confinement, Group};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The variable that marks a worker and all that it starts: a number of [`MARK_DIGITS`] digits.
 pub const MARK: &str = "COFFERDAM_CALL";
@@ -36,7 +36,7 @@ pub fn header_size((name, value): &(Vec<u8>, Vec<u8>)) -> usize {
 /// What the proxy tells a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToWorker {
-    /// Once, first: who you are and what to load.
+    /// Once, first: who you are and what to load. The library's bytes may come along, as a descriptor (SCM_RIGHTS).
     Hello(Hello),
     /// Run it.
     Call(CallFrame),
@@ -73,6 +73,8 @@ pub struct Hello {
     pub name: String,
     /// Path of the library, as `dlopen(3)` takes it.
     pub library: Vec<u8>,
+    /// What `LD_LIBRARY_PATH` is to be for the library, where the loader was started with another one; empty for none.
+    pub search_path: Option<Vec<u8>>,
     /// What to call in it.
     pub entry: Entry,
     /// What to give up before.

@@ -13,7 +13,7 @@ pub mod resident;
 
 use crate::ffi::guard;
 pub use crate::sys::threads::end as end_thread;
-use crate::sys::{identity, stdio, threads};
+use crate::sys::{environment, identity, stdio, threads};
 use crate::wire::codec::{decode_to_worker, hello_version};
 use crate::wire::{CallFrame, FromWorker, Hello, Life, Phase, ToWorker, VERSION};
 use control::{Control, ControlError, Link};
@@ -80,10 +80,12 @@ fn serve(mut control: Control) -> i32 {
 
 fn live(control: &mut Control) -> Result<(), End> {
     confine::at_once(control)?;
-    let hello = hello(&control.receive()?)?;
+    let (greeting, came) = control.receive_with_descriptors()?;
+    let hello = hello(&greeting)?;
     confine::as_told(&hello)?;
     stdio::buffer_lines();
-    let (mut loaded, ready) = load::load(&hello)?;
+    hello.search_path.as_deref().into_iter().for_each(restore_search_path);
+    let (mut loaded, ready) = load::load(&hello, came.into_iter().next())?;
     if hello.is_template {
         fork::one_thread()?;
     } else {
@@ -103,6 +105,12 @@ fn live(control: &mut Control) -> Result<(), End> {
             Life::Many => call::answer(&call::Flushing(control), &loaded, call)?,
         }
     }
+}
+
+/// The loader has read it: programs that the library starts are to find what it was.
+fn restore_search_path(path: &[u8]) {
+    // SAFETY: this process has one thread yet.
+    unsafe { environment::put("LD_LIBRARY_PATH", path) };
 }
 
 fn hello(payload: &[u8]) -> Result<Hello, End> {

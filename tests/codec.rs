@@ -98,6 +98,7 @@ fn to_worker() -> Vec<ToWorker> {
             parent: 2,
             name: "n".into(),
             library: b"lib.so".to_vec(),
+            search_path: Some(b"/lib".to_vec()),
             entry,
             confinement: Confinement::least(),
             life: Life::Once,

@@ -20,6 +20,7 @@ mod modes;
 mod origin;
 mod proxy_protocol;
 mod proxying;
+mod reload;
 mod restart;
 mod routing;
 mod sandbox;

@@ -136,6 +136,7 @@ fn hello(path: &Path, entry: Entry) -> Hello {
         parent: std::process::id(),
         name: "cof:test".into(),
         library: path.as_os_str().as_encoded_bytes().to_vec(),
+        search_path: None,
         entry,
         confinement: Confinement::least(),
         life: Life::Once,

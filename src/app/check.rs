@@ -12,7 +12,7 @@ use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
 use crate::telemetry::log::counted;
 
-/// Prints one line when all is well.
+/// Prints one line when all is well, and one for each library.
 ///
 /// # Errors
 /// All that is wrong with the file; or else with the certificates, keys and libraries that it names.
@@ -25,12 +25,14 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
         Ok(all) => all.warnings().for_each(|warning| eprintln!("warning: {warning}")),
         Err(broken) => problems.push(broken.to_string()),
     }
+    let mut libraries = Vec::new();
     if !config.functions.is_empty() {
         let resources = resources(&config, metrics, worker)?;
-        let found = control_runtime()?.block_on(libraries::verify(&config, &resources));
+        let found = control_runtime()?.block_on(libraries::verify(&config.functions, &resources));
         found.advice.iter().for_each(|advice| eprintln!("warning: {advice}"));
         found.notes.iter().for_each(|note| eprintln!("note: {note}"));
         problems.extend(found.problems);
+        libraries.extend(config.functions.iter().map(|one| resources.libraries.get(&one.library)));
     }
     if !problems.is_empty() {
         return Err(AppError::Config(problems.join("\n")));
@@ -38,6 +40,11 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let (routes, functions) = (config.routes.len(), config.functions.len());
     let (routes, functions) = (counted(routes, "route"), counted(functions, "function"));
     println!("{}: ok ({routes}, {functions})", file.display());
+    libraries.sort_unstable_by(|one, other| one.path().cmp(other.path()));
+    libraries.dedup_by(|one, other| one.path() == other.path());
+    for library in libraries {
+        println!("  library {}: build id {}", library.path().display(), library.build_id());
+    }
     Ok(())
 }
 

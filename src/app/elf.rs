@@ -9,8 +9,9 @@ use std::env::consts::ARCH;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub use crate::child::library::find;
 use object::{
     Architecture, CompressionFormat, FileFlags, Object, ObjectKind, ObjectSection, ObjectSymbol,
     SymbolFlags, SymbolKind,
@@ -65,7 +66,14 @@ pub struct Elf<'a> {
 /// [`ElfError::Unreadable`], [`ElfError::NotAFile`], [`ElfError::TooLarge`].
 pub fn read(path: &Path) -> Result<Vec<u8>, ElfError> {
     // A pipe would be waited for.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    content(&File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
+}
+
+/// The bytes of an open regular file, from where it stands.
+///
+/// # Errors
+/// As [`read`].
+pub fn content(file: &File) -> Result<Vec<u8>, ElfError> {
     let about = file.metadata()?;
     if !about.is_file() {
         return Err(ElfError::NotAFile);
@@ -147,20 +155,6 @@ fn name_of(machine: Architecture) -> &'static str {
         Architecture::LoongArch64 => "loongarch64",
         _ => "another processor",
     }
-}
-
-/// Where the loader would find a library without a `/` in its name, roughly (`ld.so(8)`).
-#[must_use]
-pub fn find(name: &Path) -> Option<PathBuf> {
-    if name.components().count() > 1 || name.is_absolute() {
-        return Some(name.to_owned());
-    }
-    let given = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let usual = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from);
-    let triple = format!("{ARCH}-linux-gnu");
-    let multiarch = ["/lib", "/usr/lib"].map(|folder| Path::new(folder).join(&triple));
-    let folders = std::env::split_paths(&given).chain(multiarch).chain(usual);
-    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The name most like a misspelt one, if one is near.

@@ -2,20 +2,20 @@
 //! `init`, and each prototype is held against the library's debug information.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::app::elf::compare::differences;
 use crate::app::elf::dwarf::{DwarfError, declarations};
 use crate::app::elf::types::{Declaration, Type};
 use crate::app::elf::{self, Elf};
-use crate::child::Priority;
 use crate::child::start::start;
+use crate::child::{Library, Priority};
+use crate::config::Function;
 use crate::config::function::Entry;
-use crate::config::{Config, Function};
 use crate::executor::advice::{advice, of_neighbours};
 use crate::executor::{Resources, spec};
 use crate::ffi::callee::{Given, Message};
@@ -37,18 +37,17 @@ pub struct Found {
     pub advice: Vec<String>,
 }
 
-/// Loads the library of every function, and compares its prototypes.
-pub async fn verify(config: &Config, resources: &Resources) -> Found {
+/// Loads the library of each of these functions, and compares its prototypes.
+pub async fn verify(functions: &[Arc<Function>], resources: &Resources) -> Found {
     let mut found = Found::default();
-    let mut files = HashMap::new();
-    let all = load_all(&config.functions, resources).await;
+    let files = read(functions, resources).await;
+    let all = load_all(functions, resources).await;
     let traits = |loaded: &Result<Traits, _>| *loaded.as_ref().unwrap_or(&Traits::default());
     let pairs: Vec<_> =
         all.iter().map(|(function, loaded)| (&**function, traits(loaded))).collect();
     found.advice.extend(of_neighbours(&pairs));
     for (function, loaded) in all {
-        let file: &File =
-            files.entry(function.library.clone()).or_insert_with(|| File::read(config, &function));
+        let Some(file) = files.get(&function.library) else { continue };
         let place = format!("function `{}`: ", function.name);
         let (problems, notes) = match loaded {
             Err(message) => (vec![file.explain(&function, &message)], vec![]),
@@ -61,6 +60,20 @@ pub async fn verify(config: &Config, resources: &Resources) -> Found {
         found.notes.extend(notes.iter().map(|note| format!("{place}{note}")));
     }
     found
+}
+
+/// What the files say: reading debug information takes its time, and others are served meanwhile.
+async fn read(functions: &[Arc<Function>], resources: &Resources) -> HashMap<PathBuf, File> {
+    let (functions, libraries) = (functions.to_vec(), resources.libraries.clone());
+    let read = move || {
+        let mut files = HashMap::new();
+        for Function { library, .. } in functions.iter().map(Arc::as_ref) {
+            let file = || File::read(&functions, &libraries.get(library));
+            files.entry(library.clone()).or_insert_with(file);
+        }
+        files
+    };
+    spawn_blocking(read).await.unwrap_or_default()
 }
 
 /// What each library says of its function, or why it cannot be loaded; in the order of the functions.
@@ -89,40 +102,46 @@ async fn load_all(
     functions.iter().cloned().zip(loaded).collect()
 }
 
+/// What it exports, and what it says of what is wanted.
+type Asked = (Vec<String>, Result<HashMap<String, Declaration>, String>);
+
 /// What one library's file says.
 struct File {
     exported: Vec<String>,
+    /// Why it is not to be called, though it may load.
+    problem: Option<String>,
     declared: Result<HashMap<String, Declaration>, String>,
 }
 
 impl File {
-    fn read(config: &Config, function: &Function) -> Self {
-        let path = &function.library;
-        let wanted: Vec<String> = config
-            .functions
+    fn read(functions: &[Arc<Function>], library: &Library) -> Self {
+        let wanted: Vec<String> = functions
             .iter()
-            .filter(|other| other.library == *path)
-            .flat_map(|other| symbols(other))
+            .filter(|function| function.library == library.path())
+            .flat_map(|function| symbols(function))
             .collect();
-        match Self::ask(path, &wanted) {
-            Ok(file) => file,
-            Err(problem) => Self { exported: Vec::new(), declared: Err(problem) },
+        let problem = library.problem().map(str::to_owned);
+        match Self::ask(library, &wanted) {
+            Ok((exported, declared)) => Self { exported, problem, declared },
+            Err(why) => Self { exported: Vec::new(), problem, declared: Err(why) },
         }
     }
 
-    fn ask(path: &Path, wanted: &[String]) -> Result<Self, String> {
-        let found: PathBuf = elf::find(path).ok_or_else(|| "its file was not found".to_owned())?;
-        let bytes = elf::read(&found).map_err(|problem| problem.to_string())?;
+    fn ask(library: &Library, wanted: &[String]) -> Result<Asked, String> {
+        let file = library.open().map_err(|problem| problem.to_string())?;
+        let bytes = elf::content(&file).map_err(|problem| problem.to_string())?;
         let elf = Elf::parse(&bytes).map_err(|problem| problem.to_string())?;
         let declared = declarations(&elf, |name| wanted.iter().any(|wanted| wanted == name));
-        Ok(Self {
-            exported: elf.functions(),
-            declared: declared.map_err(|problem: DwarfError| problem.to_string()),
-        })
+        let declared = declared.map_err(|problem: DwarfError| problem.to_string());
+        Ok((elf.functions(), declared))
     }
 
     /// What the worker said, with the library's path, and with the symbol that was probably meant.
     fn explain(&self, function: &Function, message: &str) -> String {
+        // Reading beyond the end of a file is what ends a process so.
+        if let Some(problem) = self.problem.as_ref().filter(|_| message.contains("SIGBUS")) {
+            return problem.clone();
+        }
         let path = function.library.display().to_string();
         let message =
             if message.contains(&path) { message.to_owned() } else { format!("{path}: {message}") };
@@ -136,6 +155,9 @@ impl File {
     /// Problems, and notes.
     fn compare(&self, function: &Function) -> (Vec<String>, Vec<String>) {
         let path = function.library.display();
+        if let Some(problem) = &self.problem {
+            return (vec![problem.clone()], vec![]);
+        }
         let declared = match &self.declared {
             Ok(declared) => declared,
             Err(why) => {

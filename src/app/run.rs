@@ -13,9 +13,11 @@ use tracing::{info, warn};
 use crate::admin::{Admin, AdminError};
 use crate::app::certificates::Certificates;
 use crate::app::handover::{Predecessor, Program};
+use crate::app::reload::Reload;
 use crate::app::signals::{self, Ending, reopen_on_usr1};
 use crate::app::{AppError, libraries, logging, notify};
 use crate::child::groups::Groups;
+use crate::child::library::Shelf;
 use crate::child::{Sampler, Spawner, Sweeper, WorkerProgram};
 use crate::config::{self, Address, Config, Listener};
 use crate::executor::Resources;
@@ -59,7 +61,7 @@ async fn refuse_unloadable(config: &Config, resources: &Resources) -> Result<(),
     // These starts are not the service's.
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let resources = Resources { metrics, ..resources.clone() };
-    let found = libraries::verify(config, &resources).await;
+    let found = libraries::verify(&config.functions, &resources).await;
     found.advice.iter().for_each(|advice| warn!("{advice}"));
     if found.problems.is_empty() {
         Ok(())
@@ -98,7 +100,15 @@ pub fn resources(
     let groups = Groups::prepare(&config.functions);
     let sweeper = Sweeper::start(groups).map_err(AppError::runtime)?;
     let stall_after = config.accounting.stall_after;
-    Ok(Resources { metrics, spawner, sampler, sweeper, stall_after, ledger: Arc::default() })
+    Ok(Resources {
+        metrics,
+        spawner,
+        sampler,
+        sweeper,
+        stall_after,
+        ledger: Arc::default(),
+        libraries: Shelf::default(),
+    })
 }
 
 /// The runtime of everything that is not a client's request: accepting, spares, signals.
@@ -135,6 +145,7 @@ async fn serve(
 ) -> Result<(), AppError> {
     let mut signals = Signals::listen(resources.sweeper.clone()).map_err(AppError::runtime)?;
     let hangup = signals::hangup().map_err(AppError::runtime)?;
+    let reloads = signals::hangup().map_err(AppError::runtime)?;
     reopen_on_usr1(access.file.clone()).map_err(AppError::runtime)?;
     let (drain, draining) = watch::channel(false);
     let metrics = resources.metrics.clone();
@@ -161,6 +172,7 @@ async fn serve(
     tokio::spawn(notify::watchdog(loops.pulse()));
     start_accepting(&bound, &certificates, loops, &shared, &draining);
     tokio::spawn(certificates.keep(hangup));
+    tokio::spawn(Reload::new(&config, &parts, &resources).keep(reloads));
     announce(&bound).map_err(AppError::runtime)?;
     say_ready(predecessor);
     let why = signals.until_the_end(bound, config.server.handover_timeout, &metrics).await;

@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -18,6 +17,7 @@ use crate::wire::codec::{CodecError, encode_body, encode_to_worker};
 use crate::wire::{FromWorker, MAX_CHUNK, ToWorker};
 use incoming::Incoming;
 use outgoing::Outgoing;
+pub(super) use outgoing::send_with;
 
 /// Why no frame came.
 #[derive(Debug, thiserror::Error)]
@@ -109,11 +109,7 @@ impl Control {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
         loop {
-            let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-            let mut rights = SendAncillaryBuffer::new(&mut space);
-            rights.push(SendAncillaryMessage::ScmRights(descriptors));
-            let (stream, flags) = (&self.stream, SendFlags::NOSIGNAL);
-            match sendmsg(stream, &[io::IoSlice::new(frame)], &mut rights, flags) {
+            match send_with(&self.stream, frame, descriptors) {
                 Ok(whole) if whole == frame.len() => return Ok(()),
                 Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
                 Err(Errno::WOULDBLOCK) => self.room()?.writable().await?.clear_ready(),

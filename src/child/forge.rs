@@ -15,7 +15,7 @@ use crate::call::Hold;
 use crate::child::meters::{Counted, Meters};
 use crate::child::process::{Happening, Live, Started};
 use crate::child::start::{START_LIMIT, StartFailure, first_frame};
-use crate::child::{Launch, Priority, Spawner};
+use crate::child::{Launch, Library, Priority, Spawner};
 use crate::sys::process::reap_group;
 use crate::sys::sockets::wide_pair;
 use crate::wire::codec::encode_to_worker;
@@ -49,6 +49,7 @@ struct Job {
 struct Keeper {
     function: String,
     hello: Vec<u8>,
+    library: Arc<Library>,
     launch: Arc<Launch>,
     spawner: Spawner,
     meters: Meters,
@@ -68,19 +69,20 @@ enum Served {
 }
 
 impl Forge {
-    /// Starts a template of `function` with the frame `hello`, by a task on the caller's runtime, and keeps one alive until
+    /// Starts a template of `function` that gets the frame `hello` and loads `library`, by a task on the caller's runtime, and keeps one alive until
     /// this is drained.
     #[must_use]
     pub fn keep(
         function: &str,
-        hello: Vec<u8>,
+        (hello, library): (Vec<u8>, Arc<Library>),
         launch: Arc<Launch>,
         spawner: Spawner,
         meters: Meters,
     ) -> Self {
         let (sender, jobs) = unbounded_channel();
         let function = function.to_owned();
-        let keeper = Keeper { function, hello, launch, spawner, meters, jobs, again: None };
+        let keeper =
+            Keeper { function, hello, library, launch, spawner, meters, jobs, again: None };
         tokio::spawn(keeper.keep());
         Self(Arc::new(Mutex::new(Some(sender))))
     }
@@ -158,7 +160,8 @@ impl Keeper {
         self.meters.starts_template.inc();
         let started =
             self.spawner.spawn(Priority::Normal, &self.launch, None).await.map_err(spawn_failed)?;
-        let mut live = started.begin(CAP, self.hello.clone()).map_err(spawn_failed)?;
+        let library = self.library.descriptor();
+        let mut live = started.greet(CAP, self.hello.clone(), library).map_err(spawn_failed)?;
         let ready = match timeout(START_LIMIT, first_frame(&mut live)).await {
             Ok(ready) => ready?,
             Err(_) => return Err(StartFailure::late()),

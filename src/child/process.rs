@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use crate::call::{Feed, Hold, Reason};
-use crate::child::control::{Control, ControlError, Step};
+use crate::child::control::{Control, ControlError, Step, send_with};
 use crate::child::leftovers::Mark;
 use crate::child::output::Output;
 use crate::sys::descriptors;
@@ -227,6 +228,27 @@ impl Started {
             stdout: Output::new(self.stdout)?,
             stderr: Output::new(self.stderr)?,
         })
+    }
+
+    /// As [`Started::begin`], with a descriptor along.
+    ///
+    /// # Errors
+    /// As [`Started::begin`], and `sendmsg(2)`.
+    pub fn greet(
+        self,
+        cap: usize,
+        mut frame: Vec<u8>,
+        along: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Live> {
+        if let Some(along) = along {
+            let sent = match send_with(&self.control, &frame, &[along]) {
+                // Whoever listens to it will find its end.
+                Err(Errno::PIPE | Errno::CONNRESET) => frame.len(),
+                sent => sent?,
+            };
+            frame.drain(..sent);
+        }
+        self.begin(cap, frame)
     }
 }
 

@@ -85,7 +85,8 @@ async fn start_uncounted(
         None => {
             let started = spec.spawner.spawn(priority, &spec.launch, hold);
             let started = started.await.map_err(spawn_failed)?;
-            started.begin(spec.reply_cap, spec.hello.clone()).map_err(spawn_failed)?
+            let library = spec.library.descriptor();
+            started.greet(spec.reply_cap, spec.hello.clone(), library).map_err(spawn_failed)?
         }
     };
     let said = match timeout(START_LIMIT, first_frame(&mut live)).await {

@@ -32,6 +32,10 @@ impl Executor for Detached {
         self.0.execute(call)
     }
 
+    fn is_warm(&self) -> bool {
+        self.0.is_warm()
+    }
+
     fn drain(&self) {
         self.0.drain();
     }

@@ -27,7 +27,10 @@ const ROUND: Duration = Duration::from_secs(1);
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
 
 /// One function's workers.
-pub struct Pool(Arc<Shared>);
+pub struct Pool(Arc<House>);
+
+/// Those who may still take a worker: the executor, and calls that have none yet. With the last of them the pool is drained.
+struct House(Arc<Shared>);
 
 struct Shared {
     spec: Arc<Spec>,
@@ -66,27 +69,47 @@ impl Pool {
             left: Notify::new(),
         });
         tokio::spawn(Arc::clone(&shared).keep_house());
-        Self(shared)
+        Self(Arc::new(House(shared)))
     }
 }
 
 impl Executor for Pool {
     fn execute(&self, call: Call) -> Running<'static, Outcome> {
-        let shared = Arc::clone(&self.0);
-        in_a_task(move |reply| shared.serve(call, reply))
+        let house = Arc::clone(&self.0);
+        in_a_task(move |reply| Arc::clone(&house.0).serve(house, call, reply))
+    }
+
+    fn is_warm(&self) -> bool {
+        let shared = &self.0.0;
+        shared.lock().workers.len() >= shared.spec.function.spares
     }
 
     fn drain(&self) {
-        let mut idle = self.0.lock();
-        idle.is_draining = true;
-        idle.workers.drain(..).for_each(|resting| resting.worker.retire());
-        self.0.left.notify_one();
-        self.0.spec.drain();
+        self.0.0.drain();
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.0.drain();
     }
 }
 
 impl Shared {
-    async fn serve(self: Arc<Self>, call: Call, mut reply: oneshot::Sender<Outcome>) {
+    fn drain(&self) {
+        let mut idle = self.lock();
+        idle.is_draining = true;
+        idle.workers.drain(..).for_each(|resting| resting.worker.retire());
+        self.left.notify_one();
+        self.spec.drain();
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        house: Arc<House>,
+        call: Call,
+        mut reply: oneshot::Sender<Outcome>,
+    ) {
         // Given back after the worker: who gets the slot next finds the worker too.
         let hold = Arc::clone(&call.hold);
         let found = match self.take() {
@@ -99,6 +122,7 @@ impl Shared {
                 () = reply.closed() => return self.spec.meters.count_call(unheard(&call)),
             },
         };
+        drop(house);
         match found {
             Ok((worker, member)) => {
                 let rested = worker.run(call, reply).await;

@@ -12,7 +12,10 @@ use crate::executor::spares::Spares;
 use crate::executor::{Executor, Running};
 
 /// One function's one-shot workers.
-pub struct Process {
+pub struct Process(Arc<Source>);
+
+/// Where workers come from. It ends with the executor, and the last call that is on its way to one.
+struct Source {
     spec: Arc<Spec>,
     spares: Arc<Spares>,
 }
@@ -22,14 +25,46 @@ impl Process {
     #[must_use]
     pub fn new(spec: Arc<Spec>) -> Self {
         let spares = Spares::keep(Arc::clone(&spec));
-        Self { spec, spares }
+        Self(Arc::new(Source { spec, spares }))
     }
 }
 
 impl Executor for Process {
     fn execute(&self, call: Call) -> Running<'static, Outcome> {
-        let (spec, spares) = (Arc::clone(&self.spec), Arc::clone(&self.spares));
-        in_a_task(move |reply| serve(spec, spares, call, reply))
+        let source = Arc::clone(&self.0);
+        in_a_task(move |reply| serve(source, call, reply))
+    }
+
+    fn is_warm(&self) -> bool {
+        self.0.spares.are_there()
+    }
+
+    fn drain(&self) {
+        self.0.drain();
+    }
+}
+
+async fn serve(source: Arc<Source>, call: Call, mut reply: oneshot::Sender<Outcome>) {
+    let spec = Arc::clone(&source.spec);
+    let worker = tokio::select! {
+        worker = source.spare_or_new(Arc::clone(&call.hold)) => worker,
+        () = reply.closed() => return spec.meters.count_call(unheard(&call)),
+    };
+    drop(source);
+    match worker {
+        // It lives for one call: it never comes back.
+        Ok(worker) => drop(worker.run(call, reply).await),
+        Err(failure) => refuse(&spec, &call, failure, reply),
+    }
+}
+
+impl Source {
+    async fn spare_or_new(&self, hold: Hold) -> Result<Ready, StartFailure> {
+        if let Some(spare) = self.spares.take() {
+            self.spec.meters.spare_hits.inc();
+            return Ok(spare);
+        }
+        on_demand(&self.spec, hold).await
     }
 
     fn drain(&self) {
@@ -38,31 +73,8 @@ impl Executor for Process {
     }
 }
 
-async fn serve(
-    spec: Arc<Spec>,
-    spares: Arc<Spares>,
-    call: Call,
-    mut reply: oneshot::Sender<Outcome>,
-) {
-    let worker = tokio::select! {
-        worker = spare_or_new(&spec, &spares, Arc::clone(&call.hold)) => worker,
-        () = reply.closed() => return spec.meters.count_call(unheard(&call)),
-    };
-    match worker {
-        // It lives for one call: it never comes back.
-        Ok(worker) => drop(worker.run(call, reply).await),
-        Err(failure) => refuse(&spec, &call, failure, reply),
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.drain();
     }
-}
-
-async fn spare_or_new(
-    spec: &Arc<Spec>,
-    spares: &Spares,
-    hold: Hold,
-) -> Result<Ready, StartFailure> {
-    if let Some(spare) = spares.take() {
-        spec.meters.spare_hits.inc();
-        return Ok(spare);
-    }
-    on_demand(spec, hold).await
 }

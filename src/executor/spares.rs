@@ -85,6 +85,12 @@ impl Spares {
         None
     }
 
+    /// Whether as many wait as always should.
+    #[must_use]
+    pub fn are_there(&self) -> bool {
+        self.lock().spares.len() >= self.spec.function.spares
+    }
+
     /// Ends all spares and starts no more.
     pub fn drain(&self) {
         let mut state = self.lock();

@@ -1,9 +1,10 @@
 //! Opening a shared library and finding symbols in it. Loading runs the library's constructors: only a confined worker may do it.
 
-use std::ffi::{CString, OsStr, c_int, c_void};
+use std::ffi::{CString, OsStr, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Read;
 use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -70,20 +71,57 @@ impl Library {
     /// # Errors
     /// [`LibraryError::Nul`], [`LibraryError::Open`].
     pub fn open(path: &[u8]) -> Result<Self, LibraryError> {
+        Self::open_at(path, path)
+    }
+
+    /// Loads the bytes behind a descriptor, as [`Library::open`] does those at `path`, which is its name from then on: for
+    /// errors, `dladdr(3)` and debuggers. Constructors run before that. The descriptor may be closed afterwards.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn open_copy(copy: impl AsFd, path: &[u8]) -> Result<Self, LibraryError> {
+        let place = format!("/proc/self/fd/{}", copy.as_fd().as_raw_fd());
+        Ok(Self::open_at(place.as_bytes(), path)?.named(path))
+    }
+
+    fn open_at(place: &[u8], path: &[u8]) -> Result<Self, LibraryError> {
         let shown = String::from_utf8_lossy(path).into_owned();
         if path.contains(&0) {
             return Err(LibraryError::Nul(shown));
         }
         // SAFETY: constructors are foreign code and may do anything to this process; that is what it
         // is for. Nothing of the host depends on its memory being sound once a library was loaded.
-        match unsafe { Handle::open(Some(OsStr::from_bytes(path)), RTLD_NOW | RTLD_LOCAL) } {
+        match unsafe { Handle::open(Some(OsStr::from_bytes(place)), RTLD_NOW | RTLD_LOCAL) } {
             Ok(handle) => Ok(Self { handle: ManuallyDrop::new(handle), path: shown }),
             Err(error) => {
-                let reason = reason(&error, &shown);
-                let mend = mend(head(path).as_deref(), head(b"/proc/self/exe").as_deref(), &reason);
+                let reason = reason(&error, &String::from_utf8_lossy(place));
+                let mend =
+                    mend(head(place).as_deref(), head(b"/proc/self/exe").as_deref(), &reason);
                 Err(LibraryError::Open { path: shown, reason, mend })
             }
         }
+    }
+
+    /// Has the loader's list (`link_map` in `dlinfo(3)`) name it so.
+    fn named(self, name: &[u8]) -> Self {
+        /// The public head of the loader's own structure.
+        #[repr(C)]
+        struct LinkMap {
+            base: usize,
+            name: *const c_char,
+        }
+        let handle = ManuallyDrop::into_inner(self.handle).into_raw();
+        let mut map: *mut LinkMap = std::ptr::null_mut();
+        // SAFETY: the handle is open; this request writes one pointer.
+        let found = unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut map).cast()) };
+        if let (0, false, Ok(name)) = (found, map.is_null(), CString::new(name)) {
+            // SAFETY: the entry lives as long as the library, which is never closed, and these are its first fields. The
+            // loader only reads the name; the old one is left, since others may hold it.
+            unsafe { (*map).name = name.into_raw() };
+        }
+        // SAFETY: it is the handle from above, and nobody has closed it.
+        let handle = ManuallyDrop::new(unsafe { Handle::from_raw(handle) });
+        Self { handle, path: self.path }
     }
 
     /// The function `symbol`.

@@ -11,7 +11,7 @@ use tower::util::Either;
 
 use crate::child::Meters;
 use crate::config::{Action, Config, Function, Route};
-use crate::executor::{self, Executor, Ledger, Unloadable};
+use crate::executor::{self, Current, Executor, Ledger, Unloadable};
 use crate::handler::call::Call;
 use crate::handler::files::Files;
 use crate::handler::proxy::Proxy;
@@ -89,7 +89,7 @@ pub enum PartsError {
 #[derive(Clone)]
 struct Isolated {
     gate: Arc<Gate>,
-    executor: Arc<dyn Executor>,
+    executor: Arc<Current>,
 }
 
 /// The label `route` of requests that no route matches; no route can be named so.
@@ -110,6 +110,7 @@ impl Parts {
         let isolate = |function: &Arc<Function>| {
             let executor = executor::build(function, resources)?;
             let gate = Gate::new(Arc::clone(function), executor.at_once(), &metrics);
+            let executor = Arc::new(Current::new(executor));
             Ok((function.name.clone(), Isolated { gate, executor }))
         };
         let names = config.routes.iter().map(|route| route.name.as_str());
@@ -135,6 +136,13 @@ impl Parts {
             metrics,
             access,
         })
+    }
+
+    /// New calls of the function go to `executor`; the one before ends when its calls have.
+    pub fn renew(&self, function: &str, executor: Arc<dyn Executor>) {
+        if let Some(isolated) = self.functions.get(function) {
+            isolated.executor.replace(executor);
+        }
     }
 
     /// The gates, for the scrape.

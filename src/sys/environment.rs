@@ -1,9 +1,24 @@
 //! The variables that this process began with, in the place where the kernel shows them (`/proc/PID/environ`).
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
 
 unsafe extern "C" {
     static environ: *const *mut c_char;
+}
+
+/// Sets a variable (`setenv(3)`); an empty value takes it away.
+///
+/// # Safety
+/// The process has one thread.
+pub unsafe fn put(name: &str, value: &[u8]) {
+    let value = OsStr::from_bytes(value);
+    match value.is_empty() {
+        // SAFETY: the caller's promise.
+        true => unsafe { std::env::remove_var(name) },
+        // SAFETY: as above.
+        false => unsafe { std::env::set_var(name, value) },
+    }
 }
 
 /// Writes `value` over that of the variable `name`, in its place, where there is one that is as long; all that this process

@@ -137,6 +137,12 @@ metrics! {
         "1 for the level that the function's sandbox begins with.";
     sandbox_degraded: IntGaugeVec = "cofferdam_sandbox_degraded" ["function", "feature"]
         "1 where this machine lacks what the function's sandbox asks for.";
+    library_info: IntGaugeVec = "cofferdam_function_library_info" ["function", "build_id"]
+        "1 for the version of the function's library that new calls get.";
+    library_reloads: IntCounterVec = "cofferdam_library_reloads_total" ["function", "result"]
+        "New versions of the function's library put in service, or refused.";
+    library_last_reload: IntGaugeVec = "cofferdam_library_last_reload_successful" ["function"]
+        "0 while the library's file on disk is one that was refused.";
     calls: IntCounterVec = "cofferdam_calls_total" ["function", "outcome"]
         "Calls ended, by outcome.";
     call_duration: HistogramVec = "cofferdam_call_duration_seconds" ["function"]

@@ -1,5 +1,7 @@
 //! Loading the library and finding what is to be called: the first foreign code runs here.
 
+use std::os::fd::OwnedFd;
+
 use crate::ffi::abi;
 use crate::ffi::callable::{Callable, OpenError};
 use crate::ffi::library::{Function, Library, LibraryError};
@@ -60,14 +62,17 @@ impl From<LibraryError> for LoadError {
     }
 }
 
-/// Loads what `hello` names and runs its `init`: foreign code, in this very process. A template leaves it to its children
+/// Loads what `hello` names, or the copy of it that came along, and runs its `init`: foreign code, in this very process. A template leaves it to its children
 /// to make handles: a connection is one process's.
 ///
 /// # Errors
 /// No such library or symbol, another ABI, an `init` that failed.
-pub fn load(hello: &Hello) -> Result<(Loaded<'_>, Ready), LoadError> {
+pub fn load(hello: &Hello, copy: Option<OwnedFd>) -> Result<(Loaded<'_>, Ready), LoadError> {
     let begun = clock::monotonic_ns();
-    let library = Library::open(&hello.library)?;
+    let library = match copy {
+        Some(copy) => Library::open_copy(&copy, &hello.library),
+        None => Library::open(&hello.library),
+    }?;
     let mut loaded = match &hello.entry {
         Entry::Function(callee) => Loaded::Function(Callable::find(&library, callee)?),
         Entry::Handler { symbol } => handler(&library, symbol)?,

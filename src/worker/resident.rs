@@ -26,7 +26,7 @@ impl Resident {
     pub fn load(hello: Hello) -> Result<Self, LoadError> {
         // As long as the library: a function of the file is loaded once in a process.
         let hello: &'static Hello = Box::leak(Box::new(hello));
-        let (loaded, ready) = load(hello)?;
+        let (loaded, ready) = load(hello, None)?;
         Ok(Self { loaded: Box::leak(Box::new(loaded)), traits: Traits(ready.traits) })
     }
 

@@ -133,7 +133,7 @@ fn a_library_that_is_missing_when_it_is_called() {
     let swapped = Swapped::new();
     let cofferdam = start(&[swapped.function("f", "", "")]);
     swapped.goes();
-    load_fails(&cofferdam, "load", "lib.so: cannot open shared object file");
+    load_fails(&cofferdam, "load", "libinner.so: cannot open shared object file");
 }
 
 #[test]

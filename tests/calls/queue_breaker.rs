@@ -136,7 +136,7 @@ fn starts_that_fail_are_bounded_and_keep_their_reason() {
     let tried = starts(&cofferdam, "f");
     assert!((5.0..=15.0).contains(&tried), "{tried}");
     assert_eq!(opened(&cofferdam, "start"), 1.0);
-    std::fs::copy(crate::support::clib::library("mild"), swapped.path()).unwrap();
+    swapped.becomes("mild");
     eventually!(cofferdam.get("/f").status, |status| *status == 200);
     eventually!(!is_open(&cofferdam));
     calm.returns(&cofferdam);

@@ -1,11 +1,12 @@
-//! A library that breaks after the program has started: at the start a broken one is refused.
+//! A library that breaks after the program has started: at the start a broken one is refused, and later the file at its path
+//! does not matter. What it loads from beside it still does.
 
 use std::path::PathBuf;
 
 use super::ground::function_of;
-use crate::support::clib::library;
+use crate::support::clib::{library, shell};
 
-/// A library that is another one by the time that it is called.
+/// A library of which all that it does is in another one, which may be another one by the time that it is called.
 pub struct Swapped {
     folder: tempfile::TempDir,
 }
@@ -13,9 +14,10 @@ pub struct Swapped {
 impl Swapped {
     /// Begins as the fixture `mild`, which has all that the broken ones should have.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(library("mild"), folder.path().join("lib.so")).unwrap();
-        Self { folder }
+        let swapped = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::copy(shell(), swapped.path()).unwrap();
+        swapped.becomes("mild");
+        swapped
     }
 
     pub fn function(&self, name: &str, keys: &str, route: &str) -> String {
@@ -26,13 +28,18 @@ impl Swapped {
         self.folder.path().join("lib.so")
     }
 
+    /// Of the other one.
+    pub fn inner(&self) -> PathBuf {
+        self.folder.path().join("libinner.so")
+    }
+
     pub fn becomes(&self, fixture: &str) {
         let fresh = self.folder.path().join("fresh.so");
         std::fs::copy(library(fixture), &fresh).unwrap();
-        std::fs::rename(fresh, self.path()).unwrap();
+        std::fs::rename(fresh, self.inner()).unwrap();
     }
 
     pub fn goes(&self) {
-        std::fs::remove_file(self.path()).unwrap();
+        std::fs::remove_file(self.inner()).unwrap();
     }
 }

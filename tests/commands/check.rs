@@ -19,7 +19,7 @@ fn with_functions(functions: &[(&str, &str, &str)]) -> File {
 }
 
 #[test]
-fn a_good_file_is_one_line() {
+fn a_good_file_is_one_line_and_one_for_each_library() {
     let functions = library("functions").display().to_string();
     let handlers = library("handlers").display().to_string();
     let file = with_functions(&[
@@ -32,7 +32,12 @@ fn a_good_file_is_one_line() {
     ]);
     let ended = file.run("check", &[]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    assert_eq!(ended.stdout, format!("{}: ok (0 routes, 2 functions)\n", file.path()));
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], format!("{}: ok (0 routes, 2 functions)", file.path()));
+    assert_eq!(lines.len(), 3, "{ended:?}");
+    for (line, library) in lines[1..].iter().zip([functions, handlers]) {
+        assert!(line.starts_with(&format!("  library {library}: build id ")), "{line}");
+    }
     let ended = File::of(&format!("{HEAD}upstream = \"http://127.0.0.1:1\"\n")).run("check", &[]);
     assert!(ended.stdout.ends_with(": ok (1 route, 0 functions)\n"), "{ended:?}");
 }
@@ -260,7 +265,7 @@ fn without_debug_information_it_says_so() {
                 || ended.stderr.contains(&note),
             "{ended:?}"
         );
-        assert!(ended.stdout.ends_with(": ok (0 routes, 1 function)\n"), "{ended:?}");
+        assert!(ended.stdout.contains(": ok (0 routes, 1 function)\n"), "{ended:?}");
     }
 }
 

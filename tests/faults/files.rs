@@ -13,7 +13,7 @@ fn a_library_that_was_cut_short_ends_workers_only() {
         let stage = Stage::new(mode, "", &[swapped.function("f", &keys, "")]);
         let there = |state| stage.cofferdam.metric("cofferdam_workers", &[("state", state)]);
         eventually!(there("spare") + there("idle"), |count| *count == 1.0);
-        let file = std::fs::OpenOptions::new().write(true).open(swapped.path()).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(swapped.inner()).unwrap();
         file.set_len(0).unwrap();
         let answer = stage.cofferdam.get("/f");
         problem(&answer, 502, "crash");

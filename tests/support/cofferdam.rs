@@ -114,10 +114,9 @@ impl Builder {
         };
         command.arg("run").arg(config).envs(self.environment.iter().cloned());
         // Duplicated in the child only: what another test starts in this moment must not have them too.
-        let from_three = (3..).zip(&self.given).map(|(child_fd, given)| FdMapping {
-            parent_fd: given.try_clone().unwrap(),
-            child_fd,
-        });
+        let from_three = (3..)
+            .zip(&self.given)
+            .map(|(child_fd, given)| FdMapping { parent_fd: given.try_clone().unwrap(), child_fd });
         command.fd_mappings(from_three.collect()).unwrap();
         command
     }

@@ -1,14 +1,31 @@
 //! What is on its way to a worker.
 
-use std::os::fd::BorrowedFd;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 
 use crate::wire::MAX_CHUNK;
 
 /// Memory that is kept: for a piece of a body, and its frame.
 const KEPT: usize = MAX_CHUNK + 64;
+
+/// Sends what the socket takes of `frame` now, and descriptors with its first byte (`unix(7)`, SCM_RIGHTS): how many bytes it
+/// has taken.
+///
+/// # Errors
+/// As `sendmsg(2)`.
+pub(in crate::child) fn send_with(
+    socket: impl AsFd,
+    frame: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<usize, Errno> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    rights.push(SendAncillaryMessage::ScmRights(descriptors));
+    sendmsg(socket, &[IoSlice::new(frame)], &mut rights, SendFlags::NOSIGNAL)
+}
 
 /// Encoded frames that the socket has not taken yet.
 #[derive(Debug, Default)]

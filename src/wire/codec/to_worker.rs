@@ -65,6 +65,7 @@ fn put_hello(out: &mut Writer<'_>, hello: &Hello) {
     out.u32(hello.parent);
     out.text(&hello.name);
     out.bytes(&hello.library);
+    out.list(hello.search_path.as_slice(), |out, path| out.bytes(path));
     put_entry(out, &hello.entry);
     put_confinement(out, &hello.confinement);
     out.u8(u8::from(hello.life == Life::Many));
@@ -77,6 +78,7 @@ fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
         parent: input.u32()?,
         name: input.c_text()?,
         library: input.bytes()?,
+        search_path: input.list(Reader::bytes)?.pop(),
         entry: entry(input)?,
         confinement: confinement(input)?,
         life: if flag(input)? { Life::Many } else { Life::Once },
@@ -236,6 +238,7 @@ mod tests {
                 parent: 4711,
                 name: "cof:resize".into(),
                 library: b"./\xffslow.so".to_vec(),
+                search_path: Some(b"/lib".to_vec()),
                 entry,
                 confinement,
                 life: Life::Many,
