@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compare;
 pub mod demo;
 pub mod doctor;
+pub mod dossiers;
 pub mod elf;
 pub mod explain;
 pub mod handover;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::call::{Call, Outcome};
 use crate::child::sandbox::confine;
-use crate::child::{Forge, Launch, Meters, Sampler, Spawner, Spec, Sweeper};
+use crate::child::{Coroner, Forge, Launch, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
 use crate::ffi::traits::Traits;
@@ -55,6 +55,8 @@ pub struct Resources {
     pub stall_after: Duration,
     /// What became of calls that nobody waits for.
     pub ledger: Arc<Ledger>,
+    /// Is told of deaths, where they are written down.
+    pub coroner: Option<Coroner>,
 }
 
 /// A library that the proxy itself has to load, and cannot.
@@ -107,7 +109,10 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
     });
     let is_template = function.has_template();
     let mut greeting = Vec::new();
-    let hello = hello(function, confined.confinement, is_template);
+    let hello = wire::Hello {
+        reports: resources.coroner.is_some(),
+        ..hello(function, confined.confinement, is_template)
+    };
     encode_to_worker(&wire::ToWorker::Hello(hello), &mut greeting);
     let meters = Meters::new(&resources.metrics, &function.name);
     let spawner = resources.spawner.clone();
@@ -120,6 +125,7 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
         hello: greeting,
         launch,
         life: life(function.mode),
+        coroner: resources.coroner.clone(),
         reply_cap: reply_cap(function),
         meters,
         sampler: resources.sampler.clone(),
@@ -150,6 +156,12 @@ pub fn advice(function: &Function, traits: Traits) -> Vec<String> {
             "function `{name}` has mode = \"{mode}\", and nobody says that one process may call it again and again: what a call \
              leaves behind (memory, globals, descriptors) the next call finds; if that is fine, {}",
             declare("reusable", "COF_REUSABLE")
+        ));
+    }
+    if function.retry > 0 && function.mode.is_isolated() && !traits.has(Traits::IDEMPOTENT) {
+        advice.push(format!(
+            "function `{name}` has `retry`, and nobody says that a call of it may run twice: none does; if it may, {}",
+            declare("idempotent", "COF_IDEMPOTENT")
         ));
     }
     if !function.mode.is_isolated() && !traits.has(Traits::THREADSAFE) {
@@ -183,6 +195,7 @@ fn hello(function: &Function, confinement: wire::Confinement, is_template: bool)
         confinement,
         life: life(function.mode),
         is_template,
+        reports: false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::call::{Call, Hold, Outcome};
+use crate::child::run::After;
 use crate::child::start::StartFailure;
 use crate::child::{Ready, Spec};
 use crate::executor::begun::{in_a_task, on_demand, refuse, unheard};
@@ -41,17 +42,22 @@ impl Executor for Process {
 async fn serve(
     spec: Arc<Spec>,
     spares: Arc<Spares>,
-    call: Call,
+    mut call: Call,
     mut reply: oneshot::Sender<Outcome>,
 ) {
-    let worker = tokio::select! {
-        worker = spare_or_new(&spec, &spares, Arc::clone(&call.hold)) => worker,
-        () = reply.closed() => return spec.meters.count_call(unheard(&call)),
-    };
-    match worker {
-        // It lives for one call: it never comes back.
-        Ok(worker) => drop(worker.run(call, reply).await),
-        Err(failure) => refuse(&spec, &call, failure, reply),
+    loop {
+        let worker = tokio::select! {
+            worker = spare_or_new(&spec, &spares, Arc::clone(&call.hold)) => worker,
+            () = reply.closed() => return spec.meters.count_call(unheard(&call)),
+        };
+        match worker {
+            Ok(worker) => match worker.run(call, reply).await {
+                After::Again(again, waiting) => (call, reply) = (*again, waiting),
+                // It lives for one call: it never comes back.
+                After::Rested(_) | After::Gone => return,
+            },
+            Err(failure) => return refuse(&spec, &call, failure, reply),
+        }
     }
 }
 

@@ -9,11 +9,16 @@ pub struct Traits(pub u32);
 impl Traits {
     /// Threads may call it at once.
     pub const THREADSAFE: Traits = Traits(1 << 1);
+    /// A call that was not answered may run again: twice is as good as once.
+    pub const IDEMPOTENT: Traits = Traits(1 << 3);
     /// One process may call it again and again: it leaves nothing behind that the next call would mind.
     pub const REUSABLE: Traits = Traits(1 << 4);
     /// Those that the file may declare.
-    pub const WORDS: [(&str, Traits); 2] =
-        [("reusable", Traits::REUSABLE), ("threadsafe", Traits::THREADSAFE)];
+    pub const WORDS: [(&str, Traits); 3] = [
+        ("idempotent", Traits::IDEMPOTENT),
+        ("reusable", Traits::REUSABLE),
+        ("threadsafe", Traits::THREADSAFE),
+    ];
 
     /// Whether all of `other` are among them.
     #[must_use]
