@@ -15,6 +15,7 @@ pub mod init;
 pub mod libraries;
 pub mod logging;
 pub mod notify;
+pub mod replay;
 pub mod run;
 pub mod signals;
 

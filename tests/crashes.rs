@@ -3,6 +3,7 @@
 
 mod dossiers;
 mod poison;
+mod replay;
 mod retry;
 
 use std::path::{Path, PathBuf};
