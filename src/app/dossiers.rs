@@ -18,11 +18,15 @@ use crate::child::Coroner;
 use crate::child::coroner::{Death, Report};
 use crate::config::{Config, Inputs};
 use crate::layer::access::redact::Redaction;
+use crate::sys::priority;
 use crate::sys::process::signal_name;
 use crate::telemetry::Metrics;
 use folder::{Folder, FolderError};
 use inputs::Redactor;
 use record::Record;
+
+/// Who is served goes first.
+const NICE: i32 = 10;
 
 /// Why there are no dossiers.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,7 @@ struct Writer {
 
 impl Writer {
     fn serve(&self, reports: &Receiver<Report>) {
+        let _may_not = priority::set_nice(NICE);
         while let Ok(report) = reports.recv() {
             match report {
                 Report::Death(death) => self.write(&death),
