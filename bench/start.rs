@@ -146,6 +146,7 @@ fn hello(confinement: &Confinement) -> Hello {
         confinement: confinement.clone(),
         life: cofferdam::wire::Life::Once,
         is_template: false,
+        reports: false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use cofferdam::app::dossiers::backtrace;
 use cofferdam::app::elf::{Elf, compare, dwarf};
 use cofferdam::child::control::{Control, ControlError};
 use cofferdam::config::Environment;
@@ -245,6 +246,15 @@ pub fn from_worker(data: &[u8]) {
     for size in [1, 5, 64, data.len()] {
         assert_eq!(heard(data, size), whole, "in pieces of {size}");
     }
+}
+
+/// What a crashed worker tells, or a liar: a bounded number of frames is made of it, whatever it says.
+pub fn fault(data: &[u8]) {
+    let kinded = [&[12], data].concat();
+    let Ok(FromWorker::Fault(fault)) = decode_from_worker(&kinded) else { return };
+    let frames = backtrace::backtrace(&fault);
+    assert!(frames.len() <= 64);
+    let _bounded = backtrace::culprit(&frames, Path::new("/x.so"));
 }
 
 /// The frames at the front, and whether what follows is refused.

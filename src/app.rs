@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compare;
 pub mod demo;
 pub mod doctor;
+pub mod dossiers;
 pub mod elf;
 pub mod explain;
 pub mod handover;
@@ -15,6 +16,7 @@ pub mod libraries;
 pub mod logging;
 pub mod notify;
 pub mod reload;
+pub mod replay;
 pub mod run;
 pub mod signals;
 

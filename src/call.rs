@@ -4,11 +4,13 @@ pub mod body;
 pub mod feed;
 pub mod id;
 pub mod outcome;
+pub mod poison;
 pub mod reason;
 pub mod trace;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::ffi::request::Input;
 
@@ -16,6 +18,7 @@ pub use body::{AnswerBody, BodySender, answer_body};
 pub use feed::{Fed, Feed};
 pub use id::RequestId;
 pub use outcome::{Accounting, Answer, Failure, Outcome};
+pub use poison::{Poison, Suspect};
 pub use reason::Reason;
 pub use trace::TraceContext;
 
@@ -66,4 +69,38 @@ pub struct Call {
     pub deadline_ns: Option<u64>,
     /// Its slot.
     pub hold: Hold,
+    /// What is left of it when its process dies; `None`: nothing.
+    pub kept: Option<Box<Kept>>,
+    /// Its like, where those are remembered that kill.
+    pub suspect: Option<Suspect>,
+}
+
+/// What is left of a call when its process dies.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The request's method; empty where there is none.
+    pub method: String,
+    /// The request's path and query.
+    pub target: String,
+    /// What the function is given, once more.
+    pub input: Input,
+    /// How often it may run again.
+    pub retries: usize,
+    /// What came before, where this is not its first run.
+    pub earlier: Option<Earlier>,
+}
+
+/// The runs of a call whose processes have died.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier {
+    /// How many.
+    pub runs: usize,
+    /// What they took.
+    pub accounting: Accounting,
+    /// When the last one ended.
+    pub ended_ns: u64,
+    /// The limit of all runs together, as the client is told.
+    pub limit: Duration,
+    /// When it is reached; `None`: never.
+    pub until: Option<Instant>,
 }

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod control;
+pub mod coroner;
 pub mod forge;
 pub mod groups;
 pub mod leftovers;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use crate::config::Function;
 use crate::wire::Life;
 
+pub use coroner::Coroner;
 pub use forge::Forge;
 pub use leftovers::Sweeper;
 pub use library::Library;
@@ -58,6 +60,8 @@ pub struct Spec {
     pub forge: Option<Forge>,
     /// How many calls a worker serves.
     pub life: Life,
+    /// Is told of deaths, where they are written down.
+    pub coroner: Option<Coroner>,
 }
 
 impl Spec {

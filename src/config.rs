@@ -51,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// `[trace]`.
     pub trace: Trace,
+    /// `[dossiers]`; `None`: none are written.
+    pub dossiers: Option<Dossiers>,
 }
 
 /// Accepting connections. A time that is `None` is "off".
@@ -294,6 +296,28 @@ pub struct Trace {
     pub traceparent: bool,
     /// Traces that begin here ask to be recorded.
     pub sampled: bool,
+}
+
+/// `[dossiers]`: a file for each death of a worker by a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dossiers {
+    /// The folder, by an absolute path.
+    pub directory: PathBuf,
+    /// Files that are kept.
+    pub keep: usize,
+    /// Bytes of all of them.
+    pub size: u64,
+    /// What of a request is written.
+    pub inputs: Inputs,
+}
+
+/// What of a request a dossier has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// Numbers, and of strings and bodies their lengths.
+    Redacted,
+    /// All but what lets its finder in.
+    Whole,
 }
 
 /// The least serious event that is written.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::call::{Call, Outcome};
 use crate::child::library::Shelf;
 use crate::child::sandbox::confine;
-use crate::child::{Forge, Launch, Library, Meters, Sampler, Spawner, Spec, Sweeper};
+use crate::child::{Coroner, Forge, Launch, Library, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
 use crate::telemetry::Metrics;
@@ -72,6 +72,8 @@ pub struct Resources {
     pub stall_after: Duration,
     /// What became of calls that nobody waits for.
     pub ledger: Arc<Ledger>,
+    /// Is told of deaths, where they are written down.
+    pub coroner: Option<Coroner>,
 }
 
 /// A library that the proxy itself has to load, and cannot.
@@ -126,8 +128,11 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
     });
     let is_template = function.has_template();
     let mut greeting = Vec::new();
-    let mut hello = hello(function, confined.confinement, is_template);
-    hello.search_path = search_path;
+    let hello = wire::Hello {
+        search_path,
+        reports: resources.coroner.is_some(),
+        ..hello(function, confined.confinement, is_template)
+    };
     encode_to_worker(&wire::ToWorker::Hello(hello), &mut greeting);
     let meters = Meters::new(&resources.metrics, &function.name);
     let spawner = resources.spawner.clone();
@@ -142,6 +147,7 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
         library: Arc::clone(&library),
         launch,
         life: life(function.mode),
+        coroner: resources.coroner.clone(),
         reply_cap: reply_cap(function),
         meters,
         sampler: resources.sampler.clone(),
@@ -195,6 +201,7 @@ fn hello(function: &Function, confinement: wire::Confinement, is_template: bool)
         confinement,
         life: life(function.mode),
         is_template,
+        reports: false,
     }
 }
 

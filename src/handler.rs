@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use http::request::Parts;
 
-use crate::call::{Hold, RequestId};
+use crate::call::{Hold, RequestId, Suspect};
 use crate::config::Upstream;
 use crate::ffi::request::Input;
 
@@ -89,6 +89,8 @@ pub struct Context {
     pub deadline: Option<Instant>,
     /// What its function is given.
     pub input: Option<Box<Input>>,
+    /// Its like, where those are remembered that kill.
+    pub suspect: Option<Suspect>,
     /// Its slot.
     pub slot: Option<Granted>,
     /// Somebody wants to know what its upstream takes: a [`Waited`] is to lie beside the answer.

@@ -8,5 +8,6 @@ pub mod detach;
 pub mod headers;
 pub mod intake;
 pub mod observe;
+pub mod poison;
 pub mod rate_limit;
 pub mod rewrite;

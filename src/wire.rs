@@ -3,11 +3,13 @@
 
 pub mod codec;
 pub mod confinement;
+pub mod fault;
 
 use crate::ffi::callee::{Callee, Returned};
 
 pub use crate::ffi::request::{Input, Request};
 pub use confinement::{Confinement, Group};
+pub use fault::{Fault, Module};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
 pub const VERSION: u32 = 4;
@@ -83,6 +85,8 @@ pub struct Hello {
     pub life: Life,
     /// It serves none itself: it forks one for each [`ToWorker::Fork`], which lives so.
     pub is_template: bool,
+    /// It tells of a crash what it can: [`FromWorker::Fault`].
+    pub reports: bool,
 }
 
 /// How many calls a worker serves.
@@ -214,6 +218,8 @@ pub enum FromWorker {
         /// The line.
         message: String,
     },
+    /// Its last word: it crashes.
+    Fault(Box<Fault>),
 }
 
 /// The worker's own start.

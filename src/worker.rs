@@ -6,6 +6,7 @@ mod confine;
 pub mod control;
 mod exchange;
 mod fork;
+mod last_words;
 pub mod load;
 pub mod meter;
 mod printing;
@@ -97,6 +98,9 @@ fn live(control: &mut Control) -> Result<(), End> {
         let said = load::open_forked(&mut loaded, ready.traits)?;
         confine::once_loaded(&hello)?;
         said.map_or(Ok(()), |said| control.send(&FromWorker::Ready(said)))?;
+    }
+    if hello.reports {
+        last_words::prepare(control);
     }
     loop {
         let Some(call) = call(&control.receive()?)? else { continue };

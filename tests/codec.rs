@@ -103,6 +103,7 @@ fn to_worker() -> Vec<ToWorker> {
             confinement: Confinement::least(),
             life: Life::Once,
             is_template: false,
+            reports: false,
         }),
         ToWorker::Call(CallFrame { id: 7, time_left_ms: 8, input: Input::Request(request) }),
         ToWorker::Body { id: 7, data: vec![3; 100] },

@@ -10,6 +10,7 @@ mod calls;
 mod codec;
 mod commands;
 mod config;
+mod crashes;
 mod demo;
 mod faults;
 mod house;

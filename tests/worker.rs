@@ -141,6 +141,7 @@ fn hello(path: &Path, entry: Entry) -> Hello {
         confinement: Confinement::least(),
         life: Life::Once,
         is_template: false,
+        reports: false,
     }
 }
 

@@ -14,8 +14,8 @@
  * Optional: `int NAME_init(void)` runs before a request is waited for; all but 0 is a failed start.
  * Optional: `void NAME_exit(void)` runs where NAME_init ran, when its process ends in peace: not after a crash, a limit or
  * a cancel, nor in the proxy itself. It has `kill_grace`.
- * Optional: `const uint32_t NAME_traits` says what is true of NAME: any of COF_CPU_BOUND, COF_THREADSAFE, COF_REENTRANT and
- * COF_REUSABLE, with | between them.
+ * Optional: `const uint32_t NAME_traits` says what is true of NAME: any of COF_CPU_BOUND, COF_THREADSAFE, COF_REENTRANT,
+ * COF_IDEMPOTENT and COF_REUSABLE, with | between them.
  *
  * Strings have a length and also end in a NUL. What the host lends lives until the handler returns; what
  * it is given it copies. Functions that return int answer 0 or -errno; -ENOSYS means that the host is
@@ -49,6 +49,8 @@ const uint32_t cof_library_abi = COF_ABI;
 #define COF_THREADSAFE 0x02u
 /* This function may be entered again before it has returned, from another thread; others of its library not. */
 #define COF_REENTRANT 0x04u
+/* A call that crashed before it answered may run again: twice is as good as once. */
+#define COF_IDEMPOTENT 0x08u
 /* One process may call it again and again: it leaves nothing behind that the next call would mind. */
 #define COF_REUSABLE 0x10u
 

@@ -54,6 +54,19 @@ async fn run(
     resources: &Resources,
     input: Input,
 ) -> Result<(), AppError> {
+    let outcome = once(function, resources, input).await?;
+    show(function, outcome).await
+}
+
+/// One call by an executor of its own.
+///
+/// # Errors
+/// A library that is to run in this program cannot be loaded.
+pub async fn once(
+    function: &Arc<Function>,
+    resources: &Resources,
+    input: Input,
+) -> Result<Outcome, AppError> {
     let executor = executor::build(function, resources).map_err(AppError::runtime)?;
     let now = monotonic_ns();
     let call = Call {
@@ -65,10 +78,12 @@ async fn run(
         granted_ns: now,
         deadline_ns: None,
         hold: Arc::new(()),
+        kept: None,
+        suspect: None,
     };
     let outcome = executor.execute(call).await;
     executor.drain();
-    show(function, outcome).await
+    Ok(outcome)
 }
 
 async fn show(function: &Function, outcome: Outcome) -> Result<(), AppError> {
@@ -161,16 +176,25 @@ fn print_head(status: u16, headers: &[(Vec<u8>, Vec<u8>)]) -> io::Result<()> {
 
 /// What the function is given, from `ARG=VALUE` words.
 fn input(function: &Function, words: &[String]) -> Result<Input, String> {
+    let given = given(words)?;
+    match &function.entry {
+        Entry::Function(bound) => values(bound, given).map(Input::Values),
+        Entry::Handler { .. } => request(given, None).map(Input::Request),
+    }
+}
+
+/// Names and values of `ARG=VALUE` words.
+///
+/// # Errors
+/// Another word; a file that cannot be read.
+pub fn given(words: &[String]) -> Result<Vec<(&str, Vec<u8>)>, String> {
     let mut given = Vec::new();
     for word in words {
         let (name, value) =
             word.split_once('=').ok_or_else(|| format!("`{word}` is not ARG=VALUE"))?;
         given.push((name, read_value(value)?));
     }
-    match &function.entry {
-        Entry::Function(bound) => values(bound, given).map(Input::Values),
-        Entry::Handler { .. } => request(given).map(Input::Request),
-    }
+    Ok(given)
 }
 
 fn read_value(value: &str) -> Result<Vec<u8>, String> {
@@ -180,7 +204,11 @@ fn read_value(value: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn values(bound: &Bound, mut given: Vec<(&str, Vec<u8>)>) -> Result<Vec<Value>, String> {
+/// What a function is given, by the names of its parameters.
+///
+/// # Errors
+/// One that is missing, does not fit, or is no parameter.
+pub fn values(bound: &Bound, mut given: Vec<(&str, Vec<u8>)>) -> Result<Vec<Value>, String> {
     let mut values = Vec::new();
     for input in &bound.inputs {
         let place = given.iter().position(|(name, _)| *name == input.parameter);
@@ -205,13 +233,13 @@ fn values(bound: &Bound, mut given: Vec<(&str, Vec<u8>)>) -> Result<Vec<Value>, 
     }
 }
 
-fn request(given: Vec<(&str, Vec<u8>)>) -> Result<Request, String> {
-    let mut request = Request {
-        id: RequestId::next().to_string(),
-        method: "GET".to_owned(),
-        path: "/".to_owned(),
-        ..Request::default()
-    };
+/// What a handler is given; all else is as it `was`.
+///
+/// # Errors
+/// A name that a request does not have.
+pub fn request(given: Vec<(&str, Vec<u8>)>, was: Option<Request>) -> Result<Request, String> {
+    let plain = || Request { method: "GET".to_owned(), path: "/".to_owned(), ..Request::default() };
+    let mut request = Request { id: RequestId::next().to_string(), ..was.unwrap_or_else(plain) };
     for (name, value) in given {
         let text = String::from_utf8_lossy(&value).into_owned();
         match name {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::certificates::Certificates;
 use crate::app::run::{control_runtime, load, resources};
-use crate::app::{AppError, libraries};
+use crate::app::{AppError, dossiers, libraries};
 use crate::config::{Action, Config, Route, Upstream};
 use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
@@ -21,6 +21,8 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     let metrics = Metrics::new().map_err(AppError::runtime)?;
     let mut problems = tls_problems(&config);
     problems.extend(folder_problems(&config));
+    // It makes the folder, as `run` would.
+    problems.extend(dossiers::start(&config, &metrics).err().map(|problem| problem.to_string()));
     match Certificates::load(&config, &metrics) {
         Ok(all) => all.warnings().for_each(|warning| eprintln!("warning: {warning}")),
         Err(broken) => problems.push(broken.to_string()),

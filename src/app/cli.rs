@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::{AppError, call, check, demo, doctor, explain, init, run};
+use crate::app::{AppError, call, check, demo, doctor, explain, init, replay, run};
 
 /// A reverse-proxy sidecar that keeps blocking handlers from stalling a server.
 #[derive(Debug, Parser)]
@@ -62,6 +62,23 @@ enum Command {
         #[arg(long)]
         compare: bool,
     },
+    /// Run the call of a dossier again, and say whether it dies in the same way
+    #[command(
+        after_help = "Example: cofferdam replay /var/lib/cofferdam/dossiers/death-….json\nWhat the dossier does not have, as [dossiers] inputs says, is given as ARG=VALUE"
+    )]
+    Replay {
+        /// A file of [dossiers] directory
+        dossier: PathBuf,
+        /// Values of parameters, as for `call`: instead of those of the dossier
+        #[arg(value_name = "ARG=VALUE")]
+        arguments: Vec<String>,
+        /// The configuration; default: the one that the dossier names
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Under gdb, with a prompt on a terminal, else to its backtrace
+        #[arg(long)]
+        gdb: bool,
+    },
     /// Say what this kernel lets this user do, what is weaker than it could be, and how to mend it
     Doctor {
         /// Which system calls the levels of sandbox refuse or allow instead, each group with its reason
@@ -102,6 +119,10 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         Command::Routes { file } => explain::routes(&file),
         Command::Call { file, function, arguments, compare } => {
             call::call(&file, worker, &function, &arguments, compare)
+        }
+        Command::Replay { dossier, arguments, config, gdb } => {
+            let worker = cli.worker;
+            replay::replay(&replay::Options { dossier, config, arguments, gdb, worker })
         }
         Command::Doctor { syscalls: true } => doctor::system_calls(),
         Command::Doctor { syscalls: false } => doctor::doctor(worker),

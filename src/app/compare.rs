@@ -192,6 +192,8 @@ async fn once(executor: &dyn Executor, function: &Function, input: &Input) -> Ca
         granted_ns: now,
         deadline_ns: None,
         hold: Arc::new(()),
+        kept: None,
+        suspect: None,
     };
     let begun = Instant::now();
     let outcome = executor.execute(call).await;

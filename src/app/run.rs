@@ -15,7 +15,7 @@ use crate::app::certificates::Certificates;
 use crate::app::handover::{Predecessor, Program};
 use crate::app::reload::Reload;
 use crate::app::signals::{self, Ending, reopen_on_usr1};
-use crate::app::{AppError, libraries, logging, notify};
+use crate::app::{AppError, dossiers, libraries, logging, notify};
 use crate::child::groups::Groups;
 use crate::child::library::Shelf;
 use crate::child::{Sampler, Spawner, Sweeper, WorkerProgram};
@@ -33,6 +33,9 @@ use crate::telemetry::Metrics;
 /// The kernel gives a client up after the proxy has: it also has what was written before.
 const AFTER_SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// For dossiers that wait to be written when the program ends.
+const LAST_DOSSIERS: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to end.
 ///
 /// # Errors
@@ -45,7 +48,9 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     let (lines, _flusher) = logging::start(&config.log, &metrics)?;
     let access = logging::access(&config, &metrics, lines)?;
-    let resources = resources(&config, metrics, worker)?;
+    let coroner = dossiers::start(&config, &metrics).map_err(AppError::config)?;
+    let resources = Resources { coroner, ..resources(&config, metrics, worker)? };
+    let coroner = resources.coroner.clone();
     let sweeper = resources.sweeper.clone();
     let runtime = control_runtime()?;
     runtime.block_on(refuse_unloadable(&config, &resources))?;
@@ -53,6 +58,7 @@ pub fn run(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     // Dropping it would wait for the event loops, which a second signal does not.
     runtime.shutdown_background();
     sweeper.finish();
+    coroner.iter().for_each(|coroner| coroner.flush(LAST_DOSSIERS));
     served
 }
 
@@ -107,6 +113,7 @@ pub fn resources(
         sweeper,
         stall_after,
         ledger: Arc::default(),
+        coroner: None,
         libraries: Shelf::default(),
     })
 }

@@ -80,6 +80,22 @@ pub struct Accounting {
     pub wall_ns: u64,
 }
 
+impl Accounting {
+    /// Both, one after the other.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            queue_ns: self.queue_ns + later.queue_ns,
+            start_ns: self.start_ns + later.start_ns,
+            cpu_user_ns: self.cpu_user_ns + later.cpu_user_ns,
+            cpu_system_ns: self.cpu_system_ns + later.cpu_system_ns,
+            runqueue_ns: self.runqueue_ns + later.runqueue_ns,
+            blocked_ns: self.blocked_ns + later.blocked_ns,
+            wall_ns: self.wall_ns + later.wall_ns,
+        }
+    }
+}
+
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {

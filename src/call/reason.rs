@@ -42,6 +42,7 @@ reasons! {
     QueueFull "queue_full" "All slots are taken and the queue is full";
     QueueTimeout "queue_timeout" "No slot became free in time";
     BreakerOpen "breaker_open" "The last calls of the function all crashed";
+    Poisoned "poisoned" "Requests like this one have crashed the function";
     Draining "draining" "The server is shutting down";
     StartFailed "start_failed" "No worker could be started";
     LoadFailed "load_failed" "The library could not be loaded";

@@ -13,7 +13,7 @@ use crate::call::{Accounting, Call, Outcome};
 use crate::child::Spec;
 use crate::child::life::Cause;
 use crate::child::process::{Live, Started};
-use crate::child::run::{Opening, Rested};
+use crate::child::run::{After, Opening, Rested};
 use crate::child::wear::{Wear, Worn};
 use crate::ffi::traits::Traits;
 use crate::sys::process::Exit;
@@ -132,24 +132,32 @@ impl Ready {
 
     /// Runs `call` and consumes the worker: `reply` gets the outcome as soon as it is known. The future ends when the
     /// worker is reaped; or, where it serves one call after another and this one ended with a whole answer, when that is
-    /// given: then the worker comes back. The call's slot is held until then.
-    pub async fn run(self, call: Call, reply: oneshot::Sender<Outcome>) -> Option<Ready> {
+    /// given: then the worker comes back. The call's slot is held until then. A call that may run again comes back too.
+    pub async fn run(self, mut call: Call, reply: oneshot::Sender<Outcome>) -> After<Ready> {
         let Self { spec, seat, before, mut wear, traits } = self;
+        if let (Some(kept), false) = (&mut call.kept, traits.has(Traits::IDEMPOTENT)) {
+            kept.retries = 0;
+        }
         let (opening, call) = Opening::new(Arc::clone(&spec), (seat.pid(), before), call, reply);
         let (live, home) = match seat.send(spec.reply_cap, call) {
             Ok(sent) => sent,
             Err(problem) => {
                 opening.refuse(&problem);
-                return None;
+                return After::Gone;
             }
         };
-        let Rested { partner: mut live, accounting } = opening.run(live).await?;
+        let Rested { partner: mut live, accounting } = match opening.run(live).await {
+            After::Rested(rested) => rested,
+            After::Again(call, reply) => return After::Again(call, reply),
+            After::Gone => return After::Gone,
+        };
         live.process.release();
         live.stdout.clear();
         live.stderr.clear();
         let took = Duration::from_nanos(accounting.wall_ns - accounting.queue_ns);
         let before = wear.after_call(live.process.pid(), after(before, &accounting), took);
-        Some(Self { spec, seat: Seat::Home(Box::new(live), home), before, wear, traits })
+        let seat = Seat::Home(Box::new(live), home);
+        After::Rested(Rested { partner: Self { spec, seat, before, wear, traits }, accounting })
     }
 
     /// Lets a worker leave that has served its calls, or buries one that has left: hangs up, and kills it after

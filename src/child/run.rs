@@ -1,6 +1,7 @@
 //! One call and whoever runs it: a loop over what happens, driven by [`life::next`]. All modes but `inline` share it.
 
 mod client;
+mod death;
 mod handled;
 mod limit;
 mod tally;
@@ -26,7 +27,7 @@ use crate::ffi::request::Input;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::process::Reaped;
 use crate::sys::procfs::Sched;
-use crate::wire::{CallFrame, FromWorker, Life, Spent};
+use crate::wire::{CallFrame, Fault, FromWorker, Life, Spent};
 
 use client::Client;
 use handled::Handled;
@@ -65,8 +66,8 @@ impl Opening {
     }
 
     /// Runs it with `partner`, which was sent it: whoever asked gets the outcome as soon as it is known. The future ends
-    /// when the partner is gone, or, where it lives for `Many` calls, when it rests after a whole answer: then it comes back.
-    pub async fn run<P: Partner>(self, partner: P) -> Option<Rested<P>> {
+    /// when the partner is gone, or, where it lives for `Many` calls, when it rests after a whole answer.
+    pub async fn run<P: Partner>(self, partner: P) -> After<P> {
         Run::new(self, partner).drive().await
     }
 
@@ -76,6 +77,16 @@ impl Opening {
         self.call.hold.ended(CallOutcome::StartFailed.ending());
         let _client_left = self.reply.send(Err(Failure::Start(problem.to_string())));
     }
+}
+
+/// What is left when a call has run.
+pub enum After<P> {
+    /// A partner that may be asked again.
+    Rested(Rested<P>),
+    /// The call, since its worker crashed and it may run again; and who waits for it.
+    Again(Box<Call>, oneshot::Sender<Outcome>),
+    /// Nothing.
+    Gone,
 }
 
 /// A partner that has answered and may be asked again.
@@ -101,6 +112,10 @@ struct Run<P> {
     is_killed: bool,
     accounting: Accounting,
     counted: Counted,
+    /// What the worker told of its own end.
+    fault: Option<Box<Fault>>,
+    outcome: &'static str,
+    runs_again: bool,
 }
 
 impl<P: Partner> Run<P> {
@@ -118,13 +133,16 @@ impl<P: Partner> Run<P> {
             is_killed: false,
             accounting: Accounting::default(),
             counted: Counted::new(&spec.meters.workers_busy),
+            fault: None,
+            outcome: "",
+            runs_again: false,
             spec,
             partner,
             call,
         }
     }
 
-    async fn drive(mut self) -> Option<Rested<P>> {
+    async fn drive(mut self) -> After<P> {
         while !matches!(self.state, State::Reaped | State::Resting) {
             if let Some(event) = self.next_event().await {
                 let (state, action) = life::next(self.state, event);
@@ -135,14 +153,17 @@ impl<P: Partner> Run<P> {
                 self.act(action);
             }
         }
-        if self.state != State::Resting {
-            return None;
+        if self.state == State::Resting {
+            // The answer is sent on before this worker is looked after.
+            yield_now().await;
+            self.partner.absorb();
+            verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
+            return After::Rested(Rested { partner: self.partner, accounting: self.accounting });
         }
-        // The answer is sent on before this worker is looked after.
-        yield_now().await;
-        self.partner.absorb();
-        verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
-        Some(Rested { partner: self.partner, accounting: self.accounting })
+        match self.client {
+            Client::Head(reply) if self.runs_again => After::Again(Box::new(self.call), reply),
+            _ => After::Gone,
+        }
     }
 
     async fn next_event(&mut self) -> Option<Event> {
@@ -279,6 +300,10 @@ impl<P: Partner> Run<P> {
                 verdict::log_line(&self.spec, self.call.id, level, &message);
                 None
             }
+            FromWorker::Fault(fault) => {
+                self.fault = Some(fault);
+                None
+            }
             _ => self.confused("a frame that is not for this call"),
         }
     }
@@ -295,6 +320,7 @@ impl<P: Partner> Run<P> {
 
     fn close(&mut self, outcome: CallOutcome, accounting: Accounting) {
         self.accounting = accounting;
+        self.outcome = outcome.word();
         self.tally.close(&self.spec.meters, outcome, &accounting);
         self.call.hold.ended(outcome.ending());
         verdict::log_end(&self.spec, self.call.id, outcome, &accounting, &self.handled.phases);
@@ -318,11 +344,15 @@ impl<P: Partner> Run<P> {
         self.call.feed.close();
         let accounting = self.tally.settle(spent);
         self.close(verdict::of_failure(&failure), accounting);
+        self.log_failure(&failure, &accounting);
+        self.client.answer(Err(failure));
+    }
+
+    fn log_failure(&self, failure: &Failure, accounting: &Accounting) {
         let [_, stderr] = self.partner.printed();
         let whom = (self.call.id, self.thread);
         let phases = self.handled.phases.until(monotonic_ns());
-        verdict::log_failure(&self.spec, whom, &failure, &accounting, (stderr.as_deref(), &phases));
-        self.client.answer(Err(failure));
+        verdict::log_failure(&self.spec, whom, failure, accounting, (stderr.as_deref(), &phases));
     }
 
     fn act(&mut self, action: Action) {
@@ -364,12 +394,13 @@ impl<P: Partner> Run<P> {
                 verdict::of_exit(&self.spec.function, reaped.exit, was_out_of_memory)
             };
             let failure = reaped.map_or_else(vanished, of_exit);
-            self.cut_having(failure, spent);
+            self.died(failure, spent);
         }
         let Some(reaped) = reaped else { return };
         let meters = &self.spec.meters;
         meters.max_resident.set(meters.max_resident.get().max(reaped.max_resident_bytes as f64));
         verdict::exit_counter(meters, self.is_killed, is_answered, reaped.exit).inc();
         verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
+        self.report(reaped);
     }
 }

@@ -35,6 +35,10 @@ pub struct Function {
     pub queue: Queue,
     /// Refuses calls when nothing but crashes comes of them; `None` is "off".
     pub breaker: Option<Breaker>,
+    /// How often a call that crashed before its answer began runs again; 0 is written "off".
+    pub retry: usize,
+    /// Refuses requests whose like killed workers; `None` is "off".
+    pub poison: Option<Poison>,
     /// Workers started ahead, at least.
     pub spares: usize,
     /// Workers started ahead, at most; more than `spares`: as many as are needed.
@@ -375,6 +379,15 @@ pub struct Breaker {
     pub within: Duration,
     /// From one try to the next.
     pub lasts: Duration,
+}
+
+/// `poison = { … }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Poison {
+    /// Workers that requests alike have killed.
+    pub deaths: usize,
+    /// The time in which they died, and how long such requests are refused then.
+    pub within: Duration,
 }
 
 /// Of [`Queue`].

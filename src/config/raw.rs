@@ -1,6 +1,7 @@
 //! The file as it is written: flat mirrors of its tables, each key optional, each value with its place.
 //! What is read here has the right type; whether it makes sense is for the floor above.
 
+mod crash;
 mod environment;
 mod later;
 mod literal;
@@ -10,10 +11,12 @@ mod queue;
 mod read;
 mod sandbox;
 mod section;
+mod told;
 mod unit;
 
 use std::time::Duration;
 
+pub(crate) use crash::{Dossiers, Poison};
 pub(crate) use later::WORDS_LATER;
 pub(crate) use literal::{Binding, Literal, OrErrno};
 pub(crate) use pool::Pool;
@@ -25,6 +28,7 @@ pub(crate) use sandbox::{AnyOr, Limits, Sandbox};
 use section::Section;
 use section::mirror;
 pub(crate) use section::{closest, list};
+pub(crate) use told::{Access, Accounting, Log, Trace};
 pub(crate) use unit::Size;
 
 pub use section::Key;
@@ -54,6 +58,8 @@ mirror! {
         "routes" routes: Vec<Field<Route>>;
         /// Where the time of calls goes.
         "accounting" accounting: Accounting;
+        /// A file for each death of a worker by a signal; none are written, if this is not.
+        "dossiers" dossiers: Dossiers;
         /// What is logged, and how.
         "log" log: Log;
         /// How requests are named across programs.
@@ -240,7 +246,7 @@ mirror! {
         "spawn" spawn: String = "\"exec\"";
         /// With mode = "pool": when a process is replaced.
         "pool" pool: Pool;
-        /// What is true of the function beyond what its library says: cpu_bound (it computes), threadsafe (threads may call any of the library's functions at once), reentrant (threads may call this one at once), reusable (one process may call it again).
+        /// What is true of the function beyond what its library says: cpu_bound (it computes), threadsafe (threads may call any of the library's functions at once), reentrant (threads may call this one at once), idempotent (a call may run twice), reusable (one process may call it again).
         "traits" traits: Vec<Field<String>> = "[]";
         /// Calls at once.
         "max_concurrency" max_concurrency: i64 = "32";
@@ -248,6 +254,10 @@ mirror! {
         "queue" queue: Queue;
         /// Refuses calls, but for a few that try, when nothing but crashes comes of them; 503 `breaker_open`.
         "breaker" breaker: Off<Breaker>;
+        /// How often a call runs again, in another process, that crashed before its answer began: 1 to 5. Only where the function is idempotent.
+        "retry" retry: Off<i64> = "\"off\"";
+        /// Refuses requests whose like have killed their processes; 422 `poisoned`.
+        "poison" poison: Off<Poison> = "\"off\"";
         /// Processes started ahead, library loaded, each for one call; "auto": from 1 to max_concurrency, as many as are needed. In a pool, those that are always there.
         "spares" spares: Off<Spares> = "2";
         /// Of the call itself; then the client has its 504 and the process group its SIGTERM.
@@ -365,44 +375,6 @@ mirror! {
         /// Who is counted: client, by address (IPv6 by /64).
         "by" by: String = "\"client\"";
     }
-
-    /// Where the time of calls goes.
-    ["accounting"] Accounting {
-        /// A call that runs longer than this is sampled, and again after each such time.
-        "interval" interval: Duration = "\"20ms\"";
-        /// An event loop held longer than this counts as stalled.
-        "stall_after" stall_after: Duration = "\"100ms\"";
-    }
-
-    /// What is logged, and how.
-    ["log"] Log {
-        /// The least serious event: error, warn, info, debug or trace.
-        "level" level: String = "\"info\"";
-        /// auto (text on a terminal, else JSON), text or json.
-        "format" format: String = "\"auto\"";
-        /// A line for each request.
-        "access" access: Access;
-    }
-
-    /// A line for each request.
-    ["log.access"] Access {
-        /// off, text, json, or combined as Apache and nginx write it.
-        "format" format: String = "\"off\"";
-        /// The file that lines are added to, opened anew on SIGUSR1; standard error, if not written.
-        "file" file: String;
-        /// Query parameters whose values are not written, in any case of letters.
-        "redact" redact: Vec<Field<String>> = "[\"access_token\", \"api_key\", \"apikey\", \"client_secret\", \"id_token\", \"jwt\", \"passwd\", \"password\", \"refresh_token\", \"secret\", \"session\", \"sig\", \"signature\", \"token\"]";
-    }
-
-    /// How requests are named across programs.
-    ["trace"] Trace {
-        /// Whether each request has an `x-request-id`, towards the handler and on the answer. One that a trusted proxy sends is kept.
-        "request_id" request_id: bool = "true";
-        /// Whether each request goes on with a W3C `traceparent`: the client's continued, or a new one.
-        "traceparent" traceparent: bool = "true";
-        /// Whether traces that begin here ask to be recorded.
-        "sampled" sampled: bool = "true";
-    }
 }
 
 /// Every key of the file, in the order of the reference.
@@ -427,6 +399,7 @@ pub fn keys() -> Vec<Key> {
         Fairness::keys(),
         Breaker::keys(),
         SpareRange::keys(),
+        Poison::keys(),
         Sandbox::keys(),
         Limits::keys(),
         Pool::keys(),
@@ -438,6 +411,7 @@ pub fn keys() -> Vec<Key> {
         ResponseHeaders::keys(),
         RateLimit::keys(),
         Accounting::keys(),
+        Dossiers::keys(),
         Log::keys(),
         Access::keys(),
         Trace::keys(),

@@ -3,6 +3,7 @@
 mod address;
 mod bind;
 mod bounds;
+mod dossiers;
 mod edits;
 mod failure;
 mod filter;
@@ -40,6 +41,7 @@ pub(super) fn resolve(file: &File, source: &mut Source<'_>) -> Option<Config> {
     let accounting = server::accounting(file);
     let log = server::log(file, source);
     let trace = server::trace(file);
+    let dossiers = dossiers::dossiers(file, source);
     let mut upstreams = upstream::named(file, source);
     let sandboxes = sandbox::named(file, source);
     let mut functions = function::named(file, sandboxes, source);
@@ -54,6 +56,7 @@ pub(super) fn resolve(file: &File, source: &mut Source<'_>) -> Option<Config> {
         accounting,
         log,
         trace,
+        dossiers,
     })
 }
 

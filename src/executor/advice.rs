@@ -28,6 +28,13 @@ pub fn advice(function: &Function, traits: Traits) -> Vec<String> {
             declare(function, "reusable", "COF_REUSABLE")
         ));
     }
+    if function.retry > 0 && function.mode.is_isolated() && !traits.has(Traits::IDEMPOTENT) {
+        advice.push(format!(
+            "function `{}` has `retry`, and nobody says that a call of it may run twice: none does; if it may, {}",
+            function.name,
+            declare(function, "idempotent", "COF_IDEMPOTENT")
+        ));
+    }
     if !function.mode.is_isolated() && !traits.overlap() && function.max_concurrency > 1 {
         advice.push(format!(
             "{place} and max_concurrency = {}, and nobody says that it may be called again before it has returned: its \

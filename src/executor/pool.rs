@@ -14,6 +14,7 @@ use crate::call::{Call, Outcome};
 use crate::child::life::Cause;
 use crate::child::meters::Counted;
 use crate::child::ready::Condition;
+use crate::child::run::After;
 use crate::child::start::{StartFailure, start};
 use crate::child::wear::Worn;
 use crate::child::{Priority, Ready, Spec};
@@ -107,33 +108,39 @@ impl Shared {
     async fn serve(
         self: Arc<Self>,
         house: Arc<House>,
-        call: Call,
+        mut call: Call,
         mut reply: oneshot::Sender<Outcome>,
     ) {
         // Given back after the worker: who gets the slot next finds the worker too.
         let hold = Arc::clone(&call.hold);
-        let found = match self.take() {
-            Some(found) => {
-                self.spec.meters.spare_hits.inc();
-                Ok(found)
-            }
-            None => tokio::select! {
-                started = self.start(&call) => started,
-                () = reply.closed() => return self.spec.meters.count_call(unheard(&call)),
-            },
-        };
-        drop(house);
-        match found {
-            Ok((worker, member)) => {
-                let rested = worker.run(call, reply).await;
-                match rested {
-                    Some(worker) => self.give_back(worker, member),
-                    None => self.left.notify_one(),
+        let mut house = Some(house);
+        loop {
+            let found = match self.take() {
+                Some(found) => {
+                    self.spec.meters.spare_hits.inc();
+                    Ok(found)
                 }
+                None => tokio::select! {
+                    started = self.start(&call) => started,
+                    () = reply.closed() => return self.spec.meters.count_call(unheard(&call)),
+                },
+            };
+            let (worker, member) = match found {
+                Ok(found) => found,
+                Err(failure) => return refuse(&self.spec, &call, failure, reply),
+            };
+            house.take_if(|_| self.spec.function.retry == 0);
+            match worker.run(call, reply).await {
+                After::Rested(rested) => self.give_back(rested.partner, member),
+                After::Again(again, waiting) => {
+                    self.left.notify_one();
+                    (call, reply) = (*again, waiting);
+                    continue;
+                }
+                After::Gone => self.left.notify_one(),
             }
-            Err(failure) => refuse(&self.spec, &call, failure, reply),
+            return drop(hold);
         }
-        drop(hold);
     }
 
     async fn start(&self, call: &Call) -> Result<(Ready, Member), StartFailure> {

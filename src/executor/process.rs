@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::call::{Call, Hold, Outcome};
+use crate::child::run::After;
 use crate::child::start::StartFailure;
 use crate::child::{Ready, Spec};
 use crate::executor::begun::{in_a_task, on_demand, refuse, unheard};
@@ -44,17 +45,23 @@ impl Executor for Process {
     }
 }
 
-async fn serve(source: Arc<Source>, call: Call, mut reply: oneshot::Sender<Outcome>) {
+async fn serve(source: Arc<Source>, mut call: Call, mut reply: oneshot::Sender<Outcome>) {
     let spec = Arc::clone(&source.spec);
-    let worker = tokio::select! {
-        worker = source.spare_or_new(Arc::clone(&call.hold)) => worker,
-        () = reply.closed() => return spec.meters.count_call(unheard(&call)),
-    };
-    drop(source);
-    match worker {
-        // It lives for one call: it never comes back.
-        Ok(worker) => drop(worker.run(call, reply).await),
-        Err(failure) => refuse(&spec, &call, failure, reply),
+    let mut source = Some(source);
+    while let Some(from) = &source {
+        let worker = tokio::select! {
+            worker = from.spare_or_new(Arc::clone(&call.hold)) => worker,
+            () = reply.closed() => return spec.meters.count_call(unheard(&call)),
+        };
+        source.take_if(|_| spec.function.retry == 0);
+        match worker {
+            Ok(worker) => match worker.run(call, reply).await {
+                After::Again(again, waiting) => (call, reply) = (*again, waiting),
+                // It lives for one call: it never comes back.
+                After::Rested(_) | After::Gone => return,
+            },
+            Err(failure) => return refuse(&spec, &call, failure, reply),
+        }
     }
 }
 

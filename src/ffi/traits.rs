@@ -13,13 +13,16 @@ impl Traits {
     pub const THREADSAFE: Traits = Traits(1 << 1);
     /// This function may be entered again before it has returned, from another thread; others of its library not.
     pub const REENTRANT: Traits = Traits(1 << 2);
+    /// A call that was not answered may run again: twice is as good as once.
+    pub const IDEMPOTENT: Traits = Traits(1 << 3);
     /// One process may call it again and again: it leaves nothing behind that the next call would mind.
     pub const REUSABLE: Traits = Traits(1 << 4);
     /// Those that the file may declare.
-    pub const WORDS: [(&str, Traits); 4] = [
+    pub const WORDS: [(&str, Traits); 5] = [
         ("cpu_bound", Traits::CPU_BOUND),
         ("threadsafe", Traits::THREADSAFE),
         ("reentrant", Traits::REENTRANT),
+        ("idempotent", Traits::IDEMPOTENT),
         ("reusable", Traits::REUSABLE),
     ];
 

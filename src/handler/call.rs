@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tower::Service;
 
-use crate::call::{Accounting, Answer, AnswerBody, Call as AskedCall, Failure};
+use crate::call::{Accounting, Answer, AnswerBody, Call as AskedCall, Failure, Kept};
 use crate::config::Function;
 use crate::config::function::Entry;
 use crate::executor::Executor;
@@ -27,14 +28,67 @@ pub struct Call {
     route: Arc<str>,
     function: Arc<Function>,
     executor: Arc<dyn Executor>,
+    keeps: bool,
 }
 
 impl Call {
-    /// Of `function` by `executor`, for requests of `route`.
+    /// Of `function` by `executor`, for requests of `route`. It `keeps` what is to be left of a call whose process dies.
     #[must_use]
-    pub fn new(route: Arc<str>, function: Arc<Function>, executor: Arc<dyn Executor>) -> Self {
-        Self { route, function, executor }
+    pub fn new(
+        route: Arc<str>,
+        function: Arc<Function>,
+        executor: Arc<dyn Executor>,
+        keeps: bool,
+    ) -> Self {
+        Self { route, function, executor, keeps }
     }
+
+    fn asked(&self, request: Request) -> Result<(AskedCall, Upload), Error> {
+        let Asked { head, context, body } = *request;
+        let (Some(input), Some(slot)) = (context.input, context.slot) else {
+            return Err(Error::Internal("a call without its input or its slot"));
+        };
+        // Others like it may have run while it waited.
+        let poisoned =
+            context.suspect.as_ref().and_then(|one| Error::poisoned(&self.function, one));
+        if let Some(refusal) = poisoned {
+            return Err(refusal);
+        }
+        let now = Instant::now();
+        let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
+        let (upload, feed) = match &*input {
+            Input::Request(request) if request.is_streamed => Upload::begin(body),
+            _ => Default::default(),
+        };
+        let call = AskedCall {
+            id: context.id,
+            route: Arc::clone(&self.route),
+            kept: self.keeps.then(|| kept(&head, &input, self.function.retry)),
+            input: *input,
+            feed,
+            arrived_ns: slot.arrived_ns,
+            granted_ns: slot.granted_ns,
+            deadline_ns: context.deadline.map(|at| monotonic_ns() + from_now(at)),
+            hold: slot.hold,
+            suspect: context.suspect,
+        };
+        Ok((call, upload))
+    }
+}
+
+/// What is to be left of a call when its process dies. A body that is read while it comes is gone then: such a call does not
+/// run again.
+#[must_use]
+pub fn kept(head: &Parts, input: &Input, retries: usize) -> Box<Kept> {
+    let is_streamed = matches!(input, Input::Request(request) if request.is_streamed);
+    let target = head.uri.path_and_query().map(|target| target.as_str().to_owned());
+    Box::new(Kept {
+        method: head.method.as_str().to_owned(),
+        target: target.unwrap_or_default(),
+        input: input.clone(),
+        retries: if is_streamed { 0 } else { retries },
+        earlier: None,
+    })
 }
 
 impl Service<Request> for Call {
@@ -45,11 +99,12 @@ impl Service<Request> for Call {
     always_ready!();
 
     fn call(&mut self, request: Request) -> Answering {
-        let Self { route, function, executor } = self.clone();
+        let asking = self.clone();
         Box::pin(async move {
             let wants_timing = request.head.headers.contains_key(&SERVER_TIMING);
             let is_head = request.head.method == Method::HEAD;
-            let (call, upload) = asked(request, route)?;
+            let (call, upload) = asking.asked(request)?;
+            let Self { function, executor, .. } = asking;
             let hold = Arc::clone(&call.hold);
             let answer = executor.execute(call).await.map_err(|failure| upload.explain(failure))?;
             let timing = wants_timing.then(|| server_timing(&answer));
@@ -60,30 +115,6 @@ impl Service<Request> for Call {
             Ok(response.map(|body| body.holding(hold)))
         })
     }
-}
-
-fn asked(request: Request, route: Arc<str>) -> Result<(AskedCall, Upload), Error> {
-    let Asked { context, body, .. } = *request;
-    let (Some(input), Some(slot)) = (context.input, context.slot) else {
-        return Err(Error::Internal("a call without its input or its slot"));
-    };
-    let now = Instant::now();
-    let from_now = |at: Instant| at.saturating_duration_since(now).as_nanos() as u64;
-    let (upload, feed) = match &*input {
-        Input::Request(request) if request.is_streamed => Upload::begin(body),
-        _ => Default::default(),
-    };
-    let call = AskedCall {
-        id: context.id,
-        route,
-        input: *input,
-        feed,
-        arrived_ns: slot.arrived_ns,
-        granted_ns: slot.granted_ns,
-        deadline_ns: context.deadline.map(|at| monotonic_ns() + from_now(at)),
-        hold: slot.hold,
-    };
-    Ok((call, upload))
 }
 
 /// The times of an answer that is whole, and of one that is still written those that are known by then; then the handler's

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::call::{Ending, Failure, Reason};
+use crate::call::poison::Killer;
+use crate::call::{Ending, Failure, Reason, Suspect};
+use crate::config::Function;
 
 /// Why a request has no answer of its handler.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,18 @@ pub enum Error {
         /// Until the next is tried.
         again: Duration,
     },
+    /// Its like have killed workers.
+    #[error(
+        "requests like this one have killed {deaths} processes of `{function}`: it is not tried again for {again:?}"
+    )]
+    Poisoned {
+        /// The function.
+        function: String,
+        /// How many.
+        deaths: usize,
+        /// Until it may be.
+        again: Duration,
+    },
     /// The route's own limit.
     #[error("the route's limit of {0:?} was reached")]
     Timeout(Duration),
@@ -178,6 +192,13 @@ pub enum Error {
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Error {
+    /// The refusal of a request whose like have killed workers, counted.
+    #[must_use]
+    pub fn poisoned(function: &Function, suspect: &Suspect) -> Option<Self> {
+        let Killer { deaths, again } = suspect.refuse()?;
+        Some(Error::Poisoned { function: function.name.clone(), deaths, again })
+    }
+
     /// What the client gets, and the one word for it.
     #[must_use]
     pub fn status_and_reason(&self) -> (StatusCode, Reason) {
@@ -208,6 +229,7 @@ impl Error {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::QueueTimeout)
             }
             Error::Broken { because, .. } => (StatusCode::SERVICE_UNAVAILABLE, broken_by(*because)),
+            Error::Poisoned { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Reason::Poisoned),
             Error::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
             Error::Call(failure) => (status_of(failure), failure.reason()),
             Error::Failed { status, .. } => (*status, Reason::Failed),
@@ -313,10 +335,13 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_status() {
+        let again = Duration::from_secs(1);
+        let poisoned = Error::Poisoned { function: "f".into(), deaths: 3, again };
         let rows = [
             (Error::NoRoute, 404, "no_route"),
             (Error::BodyTooLarge(1), 413, "body_too_large"),
             (Error::RateLimited { again: Duration::ZERO }, 429, "rate_limited"),
+            (poisoned, 422, "poisoned"),
             (Error::Timeout(Duration::from_secs(1)), 504, "timeout"),
             (Error::Call(Failure::Timeout(Duration::from_secs(1))), 504, "timeout"),
             (Error::Call(Failure::Crash { signal: "SIGSEGV".into() }), 502, "crash"),

@@ -91,6 +91,7 @@ fn error_type(reason: Reason) -> &'static str {
         | Reason::BodyTooLarge
         | Reason::HeadTooLarge
         | Reason::RateLimited
+        | Reason::Poisoned
         | Reason::ClientGone => "http_request_error",
         Reason::QueueFull | Reason::QueueTimeout => "connection_limit_reached",
         Reason::BreakerOpen

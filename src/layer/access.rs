@@ -2,7 +2,7 @@
 //! kept only where lines are written.
 
 mod line;
-mod redact;
+pub mod redact;
 
 use std::net::IpAddr;
 use std::sync::Arc;

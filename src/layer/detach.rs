@@ -15,6 +15,7 @@ use crate::config::{Function, Respond};
 use crate::executor::detached::follow;
 use crate::executor::ledger::{Ended, Record};
 use crate::executor::{Executor, Ledger};
+use crate::handler::call::kept;
 use crate::handler::{Answering, Body, Error, Request, Response, always_ready};
 use crate::layer::admission::{Arrival, Entered, Way};
 use crate::sys::clock::monotonic_ns;
@@ -35,6 +36,8 @@ pub struct Desk {
     pub way: Arc<Way>,
     /// Runs the calls.
     pub executor: Arc<dyn Executor>,
+    /// Something is to be left of a call whose process dies.
+    pub keeps: bool,
     /// Where it is told what became of them.
     pub ledger: Arc<Ledger>,
     /// Where those are counted that never get a slot.
@@ -76,6 +79,7 @@ impl Desk {
         let entered = self.way.gate().begin(arrival)?;
         let record = self.ledger.accept(id, Arc::clone(&self.route), &self.function.name);
         let answer = self.answer(id);
+        let kept = self.keeps.then(|| kept(&request.head, &input, self.function.retry));
         let call = Call {
             id,
             route: Arc::clone(&self.route),
@@ -85,6 +89,8 @@ impl Desk {
             granted_ns: arrived_ns,
             deadline_ns: None,
             hold: Arc::new(()),
+            kept,
+            suspect: request.context.suspect,
         };
         tokio::spawn(self.run(call, entered, record));
         Ok(answer)

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use tower::Service;
 use tower::util::Either;
 
+use crate::call::Poison;
 use crate::child::Meters;
 use crate::config::{Action, Config, Function, Route};
 use crate::executor::{self, Current, Executor, Ledger, Unloadable};
@@ -27,6 +28,7 @@ use crate::layer::detach::{Desk, Detach};
 use crate::layer::headers::Headers;
 use crate::layer::intake::Intake;
 use crate::layer::observe::{Observe, RouteMeters};
+use crate::layer::poison;
 use crate::layer::rate_limit::{Limiter, RateLimit};
 use crate::layer::rewrite::Rewrite;
 use crate::telemetry::Metrics;
@@ -90,6 +92,8 @@ pub enum PartsError {
 struct Isolated {
     gate: Arc<Gate>,
     executor: Arc<Current>,
+    poison: Option<Arc<Poison>>,
+    keeps: bool,
 }
 
 /// The label `route` of requests that no route matches; no route can be named so.
@@ -111,7 +115,9 @@ impl Parts {
             let executor = executor::build(function, resources)?;
             let gate = Gate::new(Arc::clone(function), executor.at_once(), &metrics);
             let executor = Arc::new(Current::new(executor));
-            Ok((function.name.clone(), Isolated { gate, executor }))
+            let poison = remembering(function, &metrics);
+            let keeps = function.retry > 0 || resources.coroner.is_some();
+            Ok((function.name.clone(), Isolated { gate, executor, poison, keeps }))
         };
         let names = config.routes.iter().map(|route| route.name.as_str());
         let meters = names
@@ -183,25 +189,28 @@ impl Parts {
                 Ok(self.finish(route, proxy))
             }
             Action::Call(function) => {
-                let Isolated { gate, executor } = self.isolated(function)?;
-                let call = Call::new(route.name.as_str().into(), Arc::clone(function), executor);
+                let Isolated { gate, executor, poison, keeps } = self.isolated(function)?;
+                let name = route.name.as_str().into();
+                let call = Call::new(name, Arc::clone(function), executor, keeps);
                 // Slots are scarce: only what is complete and valid waits for one.
                 let way = Way::new(gate, route, Arc::clone(&self.trusted));
-                let admitted = Admission::new(call, way);
+                let admitted = guarded(Admission::new(call, way), poison, function);
                 Ok(self.finish(route, Intake::new(admitted, Arc::clone(function))))
             }
             Action::Detach(function, answer) => {
-                let Isolated { gate, executor } = self.isolated(function)?;
+                let Isolated { gate, executor, poison, keeps } = self.isolated(function)?;
                 let detach = Detach::new(Desk {
                     route: route.name.as_str().into(),
                     function: Arc::clone(function),
                     way: Way::new(gate, route, Arc::clone(&self.trusted)),
                     executor,
+                    keeps,
                     ledger: Arc::clone(&self.ledger),
                     meters: Meters::new(&self.metrics, &function.name),
                     answer: answer.clone(),
                 });
-                Ok(self.finish(route, Intake::new(detach, Arc::clone(function))))
+                let guarded = guarded(detach, poison, function);
+                Ok(self.finish(route, Intake::new(guarded, Arc::clone(function))))
             }
         }
     }
@@ -248,6 +257,22 @@ impl Parts {
             None => RouteMeters::new(name, &self.metrics, self.access.clone()),
         }
     }
+}
+
+fn remembering(function: &Function, metrics: &Metrics) -> Option<Arc<Poison>> {
+    let refused = metrics.poisoned.with_label_values(&[&function.name]);
+    let poison = function.poison?;
+    Some(Poison::new(poison.deaths, poison.within, refused))
+}
+
+/// What kills is refused before it waits.
+fn guarded<S>(
+    inner: S,
+    poison: Option<Arc<Poison>>,
+    function: &Arc<Function>,
+) -> Either<poison::Poison<S>, S> {
+    let on = poison.map(|memory| (memory, Arc::clone(function)));
+    layer(inner, on, poison::Poison::new)
 }
 
 /// `layer` around `inner` where it is switched on; else nothing, at no cost.

@@ -235,6 +235,7 @@ fn at(client: Client, identity: &Identity, refusal: Option<Error>) -> Context {
         params: Vec::new(),
         deadline: None,
         input: None,
+        suspect: None,
         slot: None,
         is_timed: false,
     }

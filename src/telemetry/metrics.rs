@@ -145,6 +145,12 @@ metrics! {
         "0 while the library's file on disk is one that was refused.";
     calls: IntCounterVec = "cofferdam_calls_total" ["function", "outcome"]
         "Calls ended, by outcome.";
+    call_retries: IntCounterVec = "cofferdam_call_retries_total" ["function"]
+        "Runs of calls that crashed and were begun again in another worker.";
+    poisoned: IntCounterVec = "cofferdam_poisoned_total" ["function"]
+        "Requests refused because their like have killed workers.";
+    dossiers: IntCounterVec = "cofferdam_dossiers_total" ["result"]
+        "Deaths of workers by a signal, by what became of their dossier.";
     call_duration: HistogramVec = "cofferdam_call_duration_seconds" ["function"]
         "From the grant of a slot to the end of the call.";
     call_time: CounterVec = "cofferdam_call_time_seconds_total" ["function", "state"]

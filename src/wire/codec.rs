@@ -3,12 +3,14 @@
 
 mod callee;
 mod confinement;
+mod fault;
 mod from_worker;
 mod reader;
 mod to_worker;
 mod value;
 mod writer;
 
+pub use fault::{FAULT_HEAD, FAULT_TAIL, encode_fault, encode_modules};
 pub use from_worker::{decode_from_worker, encode_chunk, encode_from_worker};
 pub use to_worker::{decode_to_worker, encode_body, encode_to_worker, hello_version};
 
@@ -52,8 +54,8 @@ pub enum CodecError {
         /// As received.
         tag: u8,
     },
-    /// A list longer than [`MAX_ITEMS`].
-    #[error("a list of {count} items in a frame, at most {MAX_ITEMS} are allowed")]
+    /// More than a frame of its kind may hold: items of a list, or bytes.
+    #[error("{count} items in one list of a frame are too many")]
     TooMany {
         /// As announced.
         count: usize,

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -20,6 +21,14 @@ use crate::wire::{FromWorker, ToWorker};
 
 /// The proxy has bounded what it sends by the configured body size.
 const CAP: usize = u32::MAX as usize;
+
+/// Threads that are amid a frame.
+static SENDING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether part of a frame may be out and part of it not.
+pub(super) fn is_sending() -> bool {
+    SENDING.load(Ordering::SeqCst) > 0
+}
 
 /// Why a frame did not come or go.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +150,14 @@ impl Control {
         Ok((payload, descriptors))
     }
 
-    fn send_all(&self, mut rest: &[u8]) -> Result<(), ControlError> {
+    fn send_all(&self, frame: &[u8]) -> Result<(), ControlError> {
+        SENDING.fetch_add(1, Ordering::SeqCst);
+        let sent = self.send_rest(frame);
+        SENDING.fetch_sub(1, Ordering::SeqCst);
+        sent
+    }
+
+    fn send_rest(&self, mut rest: &[u8]) -> Result<(), ControlError> {
         while !rest.is_empty() {
             match send(&self.0, rest, SendFlags::NOSIGNAL) {
                 Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
@@ -176,14 +192,17 @@ impl Link for Control {
         let file = [file];
         rights.push(SendAncillaryMessage::ScmRights(&file));
         let first = [IoSlice::new(first)];
-        loop {
+        SENDING.fetch_add(1, Ordering::SeqCst);
+        let sent = loop {
             match sendmsg(&self.0, &first, &mut rights, SendFlags::NOSIGNAL) {
-                Ok(_one) => return self.send_all(rest),
+                Ok(_one) => break self.send_rest(rest),
                 Err(Errno::INTR) => {}
-                Err(Errno::PIPE | Errno::CONNRESET) => return Err(ControlError::Closed),
-                Err(error) => return Err(ControlError::Io(error.into())),
+                Err(Errno::PIPE | Errno::CONNRESET) => break Err(ControlError::Closed),
+                Err(error) => break Err(ControlError::Io(error.into())),
             }
-        }
+        };
+        SENDING.fetch_sub(1, Ordering::SeqCst);
+        sent
     }
 
     fn next_piece(&self, id: u64) -> Result<Piece, ControlError> {

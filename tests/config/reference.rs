@@ -137,9 +137,11 @@ fn table<'t>(file: &'t mut toml::Value, section: &str) -> &'t mut toml::Table {
 }
 
 /// Sections that mean something by being written.
-const SWITCHES: [&str; 10] = [
+const SWITCHES: [&str; 12] = [
     "admin",
+    "dossiers",
     "functions.NAME.failure",
+    "functions.NAME.poison",
     "functions.NAME.pool",
     "functions.NAME.spares",
     "routes.files",

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use cofferdam::wire::FromWorker;
-use cofferdam::wire::codec::encode_from_worker;
+use cofferdam::wire::codec::{HEADER, encode_from_worker};
+use cofferdam::wire::{Fault, FromWorker, Module};
+use object::Object;
 
 use crate::support::Dice;
 use crate::support::clib::library;
@@ -171,4 +172,50 @@ fn an_exchange_hears_the_same_however_it_comes_about() {
         [script(by as u64 * 77 + 1), stream].concat()
     });
     hold_all("exchange", &seeds.collect::<Vec<_>>(), exchange::exchange);
+}
+
+/// A worker that lies about its stack, over a library that was tampered with.
+#[test]
+fn what_a_worker_tells_of_its_crash_ends_soon() {
+    const BASE: u64 = 0x7f00_0000_0000;
+    let seed = fs::read(library("deaths")).unwrap();
+    let file = object::File::parse(&*seed).unwrap();
+    let build_id = file.build_id().unwrap().unwrap_or_default().to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tampered.so");
+    let mut dice = Dice(0x1234_5678_9abc_def0);
+    for round in 0..MUTANTS {
+        if round % 16 == 0 {
+            let mut bytes = seed.clone();
+            for _ in 0..dice.below(24) {
+                let place = dice.below(bytes.len());
+                bytes[place] = dice.below(256) as u8;
+            }
+            fs::write(&path, bytes).unwrap();
+        }
+        let module = Module {
+            path: path.to_str().unwrap().into(),
+            base: BASE,
+            start: BASE,
+            end: BASE + seed.len() as u64,
+            build_id: build_id.clone(),
+        };
+        let mut word = || match dice.below(4) {
+            0 => BASE + dice.below(seed.len()) as u64,
+            1 => 0x7ffd_0000_0000 + dice.below(4096) as u64,
+            2 => dice.below(64) as u64,
+            _ => u64::MAX - dice.below(4096) as u64,
+        };
+        let fault = Fault {
+            pc: word(),
+            registers: (0..17).map(|_| word()).collect(),
+            stack: (0..512).flat_map(|_| word().to_le_bytes()).collect(),
+            modules: vec![module],
+            stack_at: 0x7ffd_0000_0000,
+            ..Fault::default()
+        };
+        let mut frame = Vec::new();
+        encode_from_worker(&FromWorker::Fault(Box::new(fault)), &mut frame);
+        checks::fault(&frame[HEADER + 1..]);
+    }
 }

@@ -31,6 +31,11 @@ impl Client {
         matches!(self, Client::Head(_))
     }
 
+    /// Whether somebody has heard nothing yet, and wants to.
+    pub(super) fn waits_for_head(&self) -> bool {
+        matches!(self, Client::Head(reply) if !reply.is_closed())
+    }
+
     /// Whether a piece of the body waits for the client.
     pub(super) fn is_full(&self) -> bool {
         matches!(self, Client::Body(body, _) if body.is_full())

@@ -17,6 +17,10 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn new(own: Option<Duration>, call: &Call, now_ns: u64) -> Self {
+        // All runs of a call together have the time of one.
+        if let Some(earlier) = call.kept.as_ref().and_then(|kept| kept.earlier) {
+            return Self { whole: earlier.limit, at: earlier.until.map(Instant::from_std) };
+        }
         let from_now = |left| Some(Instant::now() + left);
         let route = call.deadline_ns.map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
         match (own, route) {

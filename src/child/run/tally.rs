@@ -18,13 +18,22 @@ pub(super) struct Tally {
     look_at: Option<Instant>,
     watch: Option<Watch>,
     is_closed: bool,
+    /// What the runs before this one took.
+    earlier: Accounting,
+    /// What this one took.
+    own: Accounting,
 }
 
 impl Tally {
     /// Of a call that is sent now. `before` is what the worker's main thread had used.
     pub(super) fn open(pid: u32, before: Sched, call: &Call, sampler: &Sampler) -> Self {
         let sent_ns = monotonic_ns();
-        let (arrived_ns, granted_ns) = (call.arrived_ns, call.granted_ns);
+        let earlier = call.kept.as_ref().and_then(|kept| kept.earlier);
+        // A run after another waits for nothing but its worker.
+        let (arrived_ns, granted_ns) = match earlier {
+            Some(earlier) => (earlier.ended_ns, earlier.ended_ns),
+            None => (call.arrived_ns, call.granted_ns),
+        };
         Self {
             pid,
             before,
@@ -32,6 +41,8 @@ impl Tally {
             look_at: Some(Instant::now() + sampler.interval()),
             watch: None,
             is_closed: false,
+            earlier: earlier.map(|earlier| earlier.accounting).unwrap_or_default(),
+            own: Accounting::default(),
         }
     }
 
@@ -78,18 +89,32 @@ impl Tally {
     /// The queue and the start of a call that goes on.
     pub(super) fn until_now(&self) -> Accounting {
         let Seen { arrived_ns, granted_ns, sent_ns, .. } = self.seen;
-        Accounting {
+        self.earlier.and(Accounting {
             queue_ns: granted_ns - arrived_ns,
             start_ns: sent_ns - granted_ns,
             wall_ns: monotonic_ns() - arrived_ns,
             ..Accounting::default()
-        }
+        })
     }
 
-    /// The accounting of a call that ends now.
+    /// The accounting of a call that ends now, all its runs together.
     pub(super) fn settle(&mut self, spent: Spent) -> Accounting {
         self.seen.ended_ns = monotonic_ns();
-        settle(self.seen, spent)
+        self.own = settle(self.seen, spent);
+        self.earlier.and(self.own)
+    }
+
+    /// When it was settled.
+    pub(super) fn ended_ns(&self) -> u64 {
+        self.seen.ended_ns
+    }
+
+    /// Counts where the time of this run went.
+    pub(super) fn count_time(&mut self, meters: &Meters) {
+        match self.watch.take() {
+            Some(watch) => watch.finish(&self.own),
+            None => count_whole(meters, &self.own),
+        }
     }
 
     /// Counts the call, once.
@@ -98,9 +123,6 @@ impl Tally {
         meters.count_call(outcome);
         let since_slot = accounting.wall_ns - accounting.queue_ns;
         meters.call_duration.observe(since_slot as f64 / 1e9);
-        match self.watch.take() {
-            Some(watch) => watch.finish(accounting),
-            None => count_whole(meters, accounting),
-        }
+        self.count_time(meters);
     }
 }

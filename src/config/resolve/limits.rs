@@ -8,7 +8,7 @@ use super::sandbox::Sandboxes;
 use super::{form, mode, number, parsed, require, value, value_or, word};
 use crate::config::Sandbox;
 use crate::config::function::{
-    Breaker, Entry, FairBy, Function, Mode, OnDisconnect, Order, Queue, Spawn,
+    Breaker, Entry, FairBy, Function, Mode, OnDisconnect, Order, Poison, Queue, Spawn,
 };
 use crate::config::raw::{self, Field, Off};
 use crate::config::report::Problem;
@@ -16,11 +16,16 @@ use crate::config::sandbox::Level;
 use crate::config::source::{Complaint, Source};
 use crate::ffi::traits::Traits;
 
+/// More would be a storm of crashes for one request.
+const MOST_RETRIES: i64 = 5;
+
 /// How a function's calls run.
 pub(super) struct Limits {
     max_concurrency: usize,
     queue: Queue,
     breaker: Option<Breaker>,
+    retry: usize,
+    poison: Option<Poison>,
     spares: (usize, usize),
     timeout: Option<Duration>,
     kill_grace: Duration,
@@ -47,6 +52,8 @@ impl Limits {
             max_concurrency: self.max_concurrency,
             queue: self.queue,
             breaker: self.breaker,
+            retry: self.retry,
+            poison: self.poison,
             spares: self.spares.0,
             most_spares: self.spares.1,
             timeout: self.timeout,
@@ -90,6 +97,8 @@ pub(super) fn limits(
         max_concurrency,
         queue: queue(value(raw.queue.as_ref()), value(defaults.queue.as_ref()), patience, source),
         breaker: breaker(raw.breaker.as_ref().or(defaults.breaker.as_ref()), source),
+        retry: retry(either(&raw.retry, &defaults.retry), source),
+        poison: poison(either(&raw.poison, &defaults.poison), source),
         spares: spares(either(&raw.spares, &defaults.spares), max_concurrency, source),
         timeout: value_or(either(&raw.timeout, &defaults.timeout), half_minute).on(),
         kill_grace: value_or(either(&raw.kill_grace, &defaults.kill_grace), second)
@@ -157,6 +166,21 @@ fn breaker(field: Option<&Field<Off<raw::Breaker>>>, source: &mut Source<'_>) ->
         starts: number(raw.starts.as_ref(), "starts", 1..=10_000, 5, source),
         within: value_or(raw.within.as_ref(), Duration::from_secs(10)),
         lasts: value_or(raw.lasts.as_ref(), Duration::from_secs(2)),
+    })
+}
+
+/// "off" unless it is written.
+fn retry(field: Option<&Field<Off<i64>>>, source: &mut Source<'_>) -> usize {
+    let written = field.map(|field| count_or_off(Some(field), "retry", MOST_RETRIES, 1, source));
+    written.unwrap_or_default()
+}
+
+/// "off" unless it is written.
+fn poison(field: Option<&Field<Off<raw::Poison>>>, source: &mut Source<'_>) -> Option<Poison> {
+    let Some(Off::On(raw)) = value(field) else { return None };
+    Some(Poison {
+        deaths: number(raw.deaths.as_ref(), "deaths", 1..=1_000, 3, source),
+        within: value_or(raw.within.as_ref(), Duration::from_secs(600)),
     })
 }
 

@@ -111,6 +111,7 @@ fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>)
         Some(Off::On(raw::Spares::Auto | raw::Spares::Range(_)))
     );
     let in_the_proxy = "its calls run in the proxy, which cannot end them";
+    let the_end = "its calls run in the proxy, and a crash is the end of that";
     let wrong: &[(&str, Option<&Span>, &str)] = match mode {
         Mode::Process => &[("pool", span(&raw.pool), "each of its processes has one call")],
         Mode::Pool(_) => &[(
@@ -124,6 +125,8 @@ fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>)
             ("spares", span(&raw.spares), "it has no processes"),
             ("sandbox", span(&raw.sandbox), nothing),
             ("kill_grace", span(&raw.kill_grace), in_the_proxy),
+            ("retry", span(&raw.retry), the_end),
+            ("poison", span(&raw.poison), the_end),
         ],
         Mode::Inline => &[
             ("pool", span(&raw.pool), "it has no processes"),
@@ -132,6 +135,8 @@ fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>)
             ("sandbox", span(&raw.sandbox), nothing),
             ("timeout", span(&raw.timeout), in_the_proxy),
             ("kill_grace", span(&raw.kill_grace), in_the_proxy),
+            ("retry", span(&raw.retry), the_end),
+            ("poison", span(&raw.poison), the_end),
             ("on_disconnect", span(&raw.on_disconnect), in_the_proxy),
             ("request_body", streamed, "the event loop that would read on is held by the call"),
         ],

@@ -7,17 +7,20 @@ use percent_encoding::percent_decode_str;
 const REDACTED: &str = "[redacted]";
 
 /// The names of query parameters whose values are not written, in lower case.
-pub(super) struct Redaction {
+pub struct Redaction {
     names: Vec<String>,
 }
 
 impl Redaction {
-    pub(super) fn new(names: Vec<String>) -> Self {
+    /// Of these names.
+    #[must_use]
+    pub fn new(names: Vec<String>) -> Self {
         Self { names }
     }
 
     /// A query: `name=value`s between `&` and `;`.
-    pub(super) fn query<'a>(&self, query: &'a str) -> Cow<'a, str> {
+    #[must_use]
+    pub fn query<'a>(&self, query: &'a str) -> Cow<'a, str> {
         const BETWEEN: [char; 3] = ['&', ';', '#'];
         let is_part =
             |part: &str| part.split_once('=').is_some_and(|(name, _)| self.is_secret(name));
@@ -40,7 +43,8 @@ impl Redaction {
     }
 
     /// A URL: its query, and a fragment that holds one.
-    pub(super) fn url<'a>(&self, url: &'a str) -> Cow<'a, str> {
+    #[must_use]
+    pub fn url<'a>(&self, url: &'a str) -> Cow<'a, str> {
         let (before, after) = url.split_at(url.find(['?', '#']).map_or(url.len(), |at| at + 1));
         match self.query(after) {
             Cow::Borrowed(_) => Cow::Borrowed(url),
@@ -48,8 +52,9 @@ impl Redaction {
         }
     }
 
-    /// `%74oken` is `token` to whoever reads it.
-    fn is_secret(&self, name: &str) -> bool {
+    /// Whether a parameter of this name is not written; `%74oken` is `token` to whoever reads it.
+    #[must_use]
+    pub fn is_secret(&self, name: &str) -> bool {
         let name = name.rsplit('?').next().unwrap_or_default();
         let name = percent_decode_str(name).decode_utf8_lossy();
         let name = name.trim_matches('+');

@@ -2,6 +2,7 @@
 
 use super::CodecError;
 use super::callee::{put_returned, returned};
+use super::fault::{self, fault, put_fault};
 use super::reader::Reader;
 use super::writer::{Writer, frame};
 use crate::wire::{FromWorker, Phase, Ready, Spent};
@@ -62,6 +63,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) {
             out.u8(*level);
             out.text(message);
         }),
+        FromWorker::Fault(told) => frame(out, fault::KIND, |out| put_fault(out, told)),
     }
 }
 
@@ -104,6 +106,7 @@ pub fn decode_from_worker(payload: &[u8]) -> Result<FromWorker, CodecError> {
         CHUNK => Ok(FromWorker::Chunk { id: input.u64()?, data: input.bytes()? }),
         END => Ok(FromWorker::End { id: input.u64()?, code: input.i32()?, spent: spent(input)? }),
         LOG => Ok(FromWorker::Log { level: input.u8()?, message: input.text()? }),
+        fault::KIND => Ok(FromWorker::Fault(Box::new(fault(input)?))),
         tag => Err(CodecError::Unknown { what: "kind", tag }),
     })
 }
@@ -172,6 +175,7 @@ mod tests {
     use super::*;
     use crate::ffi::callee::Returned;
     use crate::ffi::value::Value;
+    use crate::wire::{Fault, Module};
 
     fn messages() -> Vec<FromWorker> {
         let spent = Spent {
@@ -220,6 +224,13 @@ mod tests {
             FromWorker::End { id: 7, code: -22, spent },
             FromWorker::Broken { id: 7, message: "overrun".into() },
             FromWorker::Log { level: 6, message: "decoded".into() },
+            FromWorker::Fault(Box::new(Fault {
+                signal: 11,
+                registers: vec![1, 2],
+                modules: vec![Module { path: b"/x.so".to_vec(), ..Module::default() }],
+                stack: vec![3; 9],
+                ..Fault::default()
+            })),
         ]);
         messages
     }
@@ -251,7 +262,7 @@ mod tests {
     fn unknown_kinds_and_hostile_text_are_refused() {
         let unknown = |what, tag| Err(CodecError::Unknown { what, tag });
         assert_eq!(decode_from_worker(&[0]), unknown("kind", 0));
-        assert_eq!(decode_from_worker(&[12]), unknown("kind", 12));
+        assert_eq!(decode_from_worker(&[13]), unknown("kind", 13));
         assert_eq!(decode_from_worker(&[FAILED, 4, 0, 0, 0, 0]), unknown("phase", 4));
         assert_eq!(decode_from_worker(&[LOG, 6, 1, 0, 0, 0, 0xff]), Err(CodecError::Text));
     }

@@ -70,6 +70,7 @@ fn put_hello(out: &mut Writer<'_>, hello: &Hello) {
     put_confinement(out, &hello.confinement);
     out.u8(u8::from(hello.life == Life::Many));
     out.u8(u8::from(hello.is_template));
+    out.u8(u8::from(hello.reports));
 }
 
 fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
@@ -83,6 +84,7 @@ fn hello(input: &mut Reader<'_>) -> Result<Hello, CodecError> {
         confinement: confinement(input)?,
         life: if flag(input)? { Life::Many } else { Life::Once },
         is_template: flag(input)?,
+        reports: flag(input)?,
     })
 }
 
@@ -243,6 +245,7 @@ mod tests {
                 confinement,
                 life: Life::Many,
                 is_template: true,
+                reports: true,
             })
         };
         let call = |input| ToWorker::Call(CallFrame { id: 9, time_left_ms: u64::MAX, input });

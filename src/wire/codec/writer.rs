@@ -22,7 +22,12 @@ fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// Of a part of a frame.
+    pub(super) fn of(out: &'a mut Vec<u8>) -> Self {
+        Self(out)
+    }
+
     pub(super) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }
