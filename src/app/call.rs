@@ -58,6 +58,7 @@ async fn run(
     let now = monotonic_ns();
     let call = Call {
         id: RequestId::next(),
+        trace: None,
         route: "-".into(),
         input,
         feed: Feed::default(),

@@ -75,6 +75,7 @@ fn asked(request: Request, route: Arc<str>) -> Result<(AskedCall, Upload), Error
     };
     let call = AskedCall {
         id: context.id,
+        trace: context.trace.and_then(|trace| trace.recorded()),
         route,
         input: *input,
         feed,

@@ -236,6 +236,7 @@ fn at(client: Client, identity: &Identity, refusal: Option<Error>) -> Context {
         deadline: None,
         input: None,
         slot: None,
+        progress: None,
         is_timed: false,
     }
 }
