@@ -6,4 +6,5 @@ mod fork;
 mod growth;
 mod inline;
 mod pool;
+mod stalls;
 mod thread;
