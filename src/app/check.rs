@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::certificates::Certificates;
 use crate::app::run::{control_runtime, load, resources};
-use crate::app::{AppError, libraries};
+use crate::app::{AppError, libraries, series};
 use crate::config::{Action, Config, Route, Upstream};
 use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
@@ -25,7 +25,7 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
         Err(broken) => problems.push(broken.to_string()),
     }
     if !config.functions.is_empty() {
-        let resources = resources(&config, metrics, worker)?;
+        let resources = resources(&config, metrics.clone(), worker)?;
         let found = control_runtime()?.block_on(libraries::verify(&config, &resources));
         found.advice.iter().for_each(|advice| eprintln!("warning: {advice}"));
         found.notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -35,7 +35,9 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
         return Err(AppError::Config(problems.join("\n")));
     }
     let (routes, functions) = (config.routes.len(), config.functions.len());
-    println!("{}: ok ({routes} routes, {functions} functions)", file.display());
+    let series = series::expected(&config, &metrics);
+    let file = file.display();
+    println!("{file}: ok ({routes} routes, {functions} functions, {series} series at /metrics)");
     Ok(())
 }
 

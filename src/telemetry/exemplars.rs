@@ -119,7 +119,8 @@ impl TracedVec {
     pub fn with_label_values(&self, values: &[&str]) -> Traced {
         let histogram = self.histograms.with_label_values(values);
         let mut all = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
-        let exemplars = all.entry(key(values)).or_insert_with(|| Arc::new(Exemplars::new(self.bounds)));
+        let exemplars =
+            all.entry(key(values)).or_insert_with(|| Arc::new(Exemplars::new(self.bounds)));
         Traced { histogram, exemplars: Arc::clone(exemplars) }
     }
 
@@ -162,12 +163,10 @@ mod tests {
             exemplars.offer(seconds, trace);
         }
         let kept = |bucket| exemplars.of(bucket).map(|one| (one.trace, one.seconds));
-        assert_eq!([kept(0), kept(1), kept(2), kept(3)], [
-            Some((1, 0.05)),
-            Some((3, 0.5)),
-            Some((4, 7.0)),
-            None
-        ]);
+        assert_eq!(
+            [kept(0), kept(1), kept(2), kept(3)],
+            [Some((1, 0.05)), Some((3, 0.5)), Some((4, 7.0)), None]
+        );
         exemplars.places[1].kept_until_ns.store(0, Ordering::Relaxed);
         exemplars.offer(0.6, 5);
         assert_eq!(kept(1), Some((5, 0.6)), "after a while the next one takes its place");

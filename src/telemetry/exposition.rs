@@ -207,7 +207,9 @@ mod tests {
         let sample = "a_seconds_total{x=\"q\\\"\\\\\\n\"} 2.5\n";
         assert_eq!(
             write(&families, Format::Text, &[]),
-            format!("# TYPE a_seconds_total counter\n# HELP a_seconds_total Says \"a\\\\b\"\\n.\n{sample}")
+            format!(
+                "# TYPE a_seconds_total counter\n# HELP a_seconds_total Says \"a\\\\b\"\\n.\n{sample}"
+            )
         );
         assert_eq!(
             write(&families, Format::OpenMetrics, &[]),

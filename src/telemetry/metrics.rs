@@ -22,8 +22,7 @@ const SECONDS: &[f64] = &[
 const MOMENTS: &[f64] =
     &[0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1, 1.0];
 /// Waits and starts, of which a function has seven: each bound is paid for in every scrape.
-const WAITS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
+const WAITS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
 fn bounds(name: &str) -> &'static [f64] {
     match name {
@@ -34,8 +33,7 @@ fn bounds(name: &str) -> &'static [f64] {
 }
 
 /// What a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only grows.
     Counter,

@@ -32,9 +32,10 @@ fn a_good_file_is_one_line() {
     ]);
     let ended = file.run("check", &[]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    assert_eq!(ended.stdout, format!("{}: ok (0 routes, 2 functions)\n", file.path()));
+    let start = format!("{}: ok (0 routes, 2 functions, ", file.path());
+    assert!(ended.stdout.starts_with(&start) && ended.stdout.lines().count() == 1, "{ended:?}");
     let ended = File::of(&format!("{HEAD}upstream = \"http://127.0.0.1:1\"\n")).run("check", &[]);
-    assert!(ended.stdout.ends_with(": ok (1 routes, 0 functions)\n"), "{ended:?}");
+    assert!(ended.stdout.contains(": ok (1 routes, 0 functions, "), "{ended:?}");
 }
 
 #[test]
@@ -223,7 +224,7 @@ fn without_debug_information_it_says_so() {
                 || ended.stderr.contains(&note),
             "{ended:?}"
         );
-        assert!(ended.stdout.ends_with(": ok (0 routes, 1 functions)\n"), "{ended:?}");
+        assert!(ended.stdout.contains(": ok (0 routes, 1 functions, "), "{ended:?}");
     }
 }
 

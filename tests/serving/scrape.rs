@@ -63,9 +63,8 @@ fn both_formats_have_the_same_series() {
         assert!(family.help.ends_with('.'), "{name}: {}", family.help);
     }
     let requests = |code| {
-        let found = samples().find(|one| {
-            one.name == "cofferdam_http_requests_total" && one.labels["code"] == code
-        });
+        let found = samples()
+            .find(|one| one.name == "cofferdam_http_requests_total" && one.labels["code"] == code);
         found.map(|one| one.value)
     };
     assert_eq!(requests("404"), Some(1.0));
@@ -136,10 +135,12 @@ fn unpacked(bytes: &[u8]) -> String {
 #[test]
 fn twenty_routes_and_ten_functions_are_25_kb() {
     let upstream = Upstream::builder().fallback(Answer::ok("hello")).start();
-    let mut pieces: Vec<String> =
-        (0..10).map(|n| nothing(&format!("function-{n}"))).collect();
+    let mut pieces: Vec<String> = (0..10).map(|n| nothing(&format!("function-{n}"))).collect();
     pieces.extend((0..9).map(|n| {
-        format!("[[routes]]\nname = \"route-{n}\"\npath = \"/route-{n}\"\nproxy = \"{}\"\n", upstream.url())
+        format!(
+            "[[routes]]\nname = \"route-{n}\"\npath = \"/route-{n}\"\nproxy = \"{}\"\n",
+            upstream.url()
+        )
     }));
     let cofferdam = start_with("", &pieces);
     for n in 0..9 {

@@ -109,7 +109,8 @@ fn check(name: &str, family: &Family) -> Result<(), String> {
         }
         let takes_exemplars = ["_total", "_bucket"].contains(&suffix);
         if let Some(exemplar) = &sample.exemplar {
-            let runes = |(name, value): (&String, &String)| name.chars().count() + value.chars().count();
+            let runes =
+                |(name, value): (&String, &String)| name.chars().count() + value.chars().count();
             if !takes_exemplars || exemplar.labels.iter().map(runes).sum::<usize>() > 128 {
                 return fault("an exemplar that may not be");
             }
@@ -244,7 +245,8 @@ impl Reader<'_> {
         let end = self.0.find(|c| !part(c)).unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(end);
         self.0 = rest;
-        (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then(|| name.to_owned())
+        (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
+            .then(|| name.to_owned())
     }
 
     fn number(&mut self) -> Option<f64> {
@@ -274,11 +276,17 @@ const GOOD: &str = "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a
 fn what_is_right_is_read() {
     let families = parse(GOOD).unwrap();
     let [a, g, h] = ["a_seconds", "g", "h"].map(|name| &families[name]);
-    assert_eq!((a.kind.as_str(), a.unit.as_str(), a.help.as_str()), ("counter", "seconds", "Says \"a\"."));
+    assert_eq!(
+        (a.kind.as_str(), a.unit.as_str(), a.help.as_str()),
+        ("counter", "seconds", "Says \"a\".")
+    );
     assert_eq!(a.samples[0].labels["x"], "q\"\\\n,}");
     assert_eq!((g.samples[0].value, h.samples.len()), (f64::NEG_INFINITY, 4));
     let exemplar = h.samples[0].exemplar.as_ref().unwrap();
-    assert_eq!((exemplar.labels["trace_id"].as_str(), exemplar.value, exemplar.at), ("ab", 0.3, Some(1.5)));
+    assert_eq!(
+        (exemplar.labels["trace_id"].as_str(), exemplar.value, exemplar.at),
+        ("ab", 0.3, Some(1.5))
+    );
 }
 
 #[test]
