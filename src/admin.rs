@@ -1,6 +1,8 @@
 //! The operator's side: metrics and health, on a thread and a runtime of its own, so that it answers when the event
 //! loops are saturated. Encoding happens here, never on an event loop.
 
+mod negotiate;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -8,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,8 +31,6 @@ use crate::telemetry::Metrics;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const BACK_OFF: Duration = Duration::from_millis(50);
-/// Of Prometheus' text format.
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const INDEX: &str = "/metrics  for Prometheus\n/livez    200 while the process runs\n/readyz   200 while it takes requests, 503 while it drains\n/api/v1/calls  detached calls: those that have not ended, and the last 1000 that have\n";
@@ -124,7 +124,7 @@ impl Admin {
             return response;
         }
         match request.uri().path() {
-            "/metrics" => self.scrape(),
+            "/metrics" => self.scrape(request.headers()),
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" if *self.draining.borrow() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
@@ -143,10 +143,21 @@ impl Admin {
         response
     }
 
-    fn scrape(&self) -> Response<Full<Bytes>> {
+    fn scrape(&self, asked: &HeaderMap) -> Response<Full<Bytes>> {
         self.gates.iter().for_each(|gate| gate.refresh());
-        let mut response = Response::new(Full::new(Bytes::from(self.metrics.encode())));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
+        let format = negotiate::format(asked);
+        let text = self.metrics.encode(format).into_bytes();
+        let (body, is_packed) = match negotiate::wants_gzip(asked) {
+            true => negotiate::gzip(text),
+            false => (text, false),
+        };
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        if is_packed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         response
     }
 }

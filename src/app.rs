@@ -14,10 +14,12 @@ pub mod handover;
 pub mod init;
 pub mod libraries;
 pub mod logging;
+pub mod metrics;
 pub mod notify;
 pub mod reload;
 pub mod replay;
 pub mod run;
+pub mod series;
 pub mod signals;
 
 use std::process::ExitCode;

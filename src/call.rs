@@ -55,6 +55,8 @@ pub enum Ending {
 pub struct Call {
     /// Of the request it serves, for logs.
     pub id: RequestId,
+    /// The trace of that request, where somebody records it.
+    pub trace: Option<u128>,
     /// The route that it came by.
     pub route: Arc<str>,
     /// What the function is given.

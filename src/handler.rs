@@ -38,12 +38,13 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::request::Parts;
 
-use crate::call::{Hold, RequestId, Suspect};
+use crate::call::{Hold, RequestId, Suspect, TraceContext};
 use crate::config::Upstream;
 use crate::ffi::request::Input;
 
@@ -73,8 +74,8 @@ pub struct Asked {
 pub struct Context {
     /// In logs, answers, workers.
     pub id: RequestId,
-    /// The trace it belongs to.
-    pub trace: Option<u128>,
+    /// The trace it belongs to, and this program's span in it.
+    pub trace: Option<TraceContext>,
     /// The client; `None` over a unix socket.
     pub peer: Option<Peer>,
     /// The client speaks TLS to this program, whatever the target's scheme says.
@@ -93,8 +94,45 @@ pub struct Context {
     pub suspect: Option<Suspect>,
     /// Its slot.
     pub slot: Option<Granted>,
+    /// How far it has come, where its route calls a function.
+    pub progress: Option<Arc<Progress>>,
     /// Somebody wants to know what its upstream takes: a [`Waited`] is to lie beside the answer.
     pub is_timed: bool,
+}
+
+impl Context {
+    /// It has come as far as `stage`.
+    pub fn reach(&self, stage: Stage) {
+        self.progress.iter().for_each(|progress| progress.0.store(stage as u8, Ordering::Relaxed));
+    }
+}
+
+/// What a client that leaves leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// A request that is read, or answered by somebody else.
+    Request,
+    /// One that waits for a slot.
+    Queue,
+    /// A call.
+    Call,
+}
+
+/// Whoever counts a request's end has the other half of this.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicU8);
+
+impl Progress {
+    /// The last stage that was reached.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Stage::Request,
+            1 => Stage::Queue,
+            _ => Stage::Call,
+        }
+    }
 }
 
 /// What an upstream took for an answer: an extension of the response.

@@ -21,6 +21,7 @@ pub mod resting;
 pub mod rewound;
 pub mod slow_start;
 pub mod transport;
+pub mod watchdog;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -5,4 +5,5 @@ mod check;
 mod doctor;
 mod explain;
 mod init;
+mod metrics;
 mod usage;

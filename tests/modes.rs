@@ -6,5 +6,6 @@ mod fork;
 mod growth;
 mod inline;
 mod pool;
+mod stalls;
 mod thread;
 mod traits;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::load::{Times, meanwhile};
+use crate::support::python::python;
 use crate::support::running::Running;
 use crate::support::{Cofferdam, Place, http, process, quiet};
 
@@ -46,22 +47,11 @@ fn behind_cofferdam_they_run_at_once_and_hold_nobody() {
 
 /// Python with the app's packages, where siege is installed as well.
 fn tools() -> Option<PathBuf> {
-    let reason = match (python(), siege_is_installed()) {
-        (Some(python), true) => return Some(python),
-        (None, _) => {
-            "no Python with Flask, gunicorn and gevent; .ci/run makes one in target/origin-venv"
-        }
-        (_, false) => "siege is not installed",
-    };
-    crate::support::skip(reason);
+    if siege_is_installed() {
+        return python("flask, gunicorn, gevent");
+    }
+    crate::support::skip("siege is not installed");
     None
-}
-
-fn python() -> Option<PathBuf> {
-    let made = || package("target/origin-venv/bin/python");
-    let python = std::env::var_os("COFFERDAM_ORIGIN_PYTHON").map_or_else(made, PathBuf::from);
-    let probe = Command::new(&python).args(["-c", "import flask, gunicorn, gevent"]).output();
-    probe.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
 /// Looked for, not run: each run writes to its home.

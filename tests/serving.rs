@@ -4,6 +4,7 @@ mod admin;
 mod drain;
 mod listeners;
 mod log;
+mod scrape;
 
 /// Answers everything at once.
 const PONG: &str = "[[routes]]\nprefix = \"/\"\nrespond = { body = \"pong\\n\" }\n";

@@ -37,6 +37,11 @@ impl Cofferdam {
         self.child.id()
     }
 
+    /// Where its operator reaches it.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// A metric now: the sum over all lines of this name that hold `label`.
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let page = fetch(self.admin, "/metrics");

@@ -71,6 +71,7 @@ pub async fn once(
     let now = monotonic_ns();
     let call = Call {
         id: RequestId::next(),
+        trace: None,
         route: "-".into(),
         input,
         feed: Feed::default(),

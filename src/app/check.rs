@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::certificates::Certificates;
 use crate::app::run::{control_runtime, load, resources};
-use crate::app::{AppError, dossiers, libraries};
+use crate::app::{AppError, dossiers, libraries, series};
 use crate::config::{Action, Config, Route, Upstream};
 use crate::handler::upstream::tls::connector;
 use crate::telemetry::Metrics;
@@ -29,7 +29,7 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
     }
     let mut libraries = Vec::new();
     if !config.functions.is_empty() {
-        let resources = resources(&config, metrics, worker)?;
+        let resources = resources(&config, metrics.clone(), worker)?;
         let found = control_runtime()?.block_on(libraries::verify(&config.functions, &resources));
         found.advice.iter().for_each(|advice| eprintln!("warning: {advice}"));
         found.notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -40,8 +40,9 @@ pub fn check(file: &Path, worker: Option<&Path>) -> Result<(), AppError> {
         return Err(AppError::Config(problems.join("\n")));
     }
     let (routes, functions) = (config.routes.len(), config.functions.len());
+    let series = series::expected(&config, &metrics);
     let (routes, functions) = (counted(routes, "route"), counted(functions, "function"));
-    println!("{}: ok ({routes}, {functions})", file.display());
+    println!("{}: ok ({routes}, {functions}, {series} series at /metrics)", file.display());
     libraries.sort_unstable_by(|one, other| one.path().cmp(other.path()));
     libraries.dedup_by(|one, other| one.path() == other.path());
     for library in libraries {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::app::{AppError, call, check, demo, doctor, explain, init, replay, run};
+use crate::app::{AppError, call, check, demo, doctor, explain, init, metrics, replay, run};
 
 /// A reverse-proxy sidecar that keeps blocking handlers from stalling a server.
 #[derive(Debug, Parser)]
@@ -85,6 +85,15 @@ enum Command {
         #[arg(long)]
         syscalls: bool,
     },
+    /// Say what there is at /metrics: name, type, labels, unit and meaning of each metric
+    Metrics {
+        /// List all of them
+        #[arg(long, required = true)]
+        list: bool,
+        /// As a table, or for programs
+        #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+        format: ListFormat,
+    },
     /// Play the problem and its cure: an app whose event loop blocks, alone and with Cofferdam before it
     Demo {
         /// On the blocking endpoint at once, 1 to 1000
@@ -103,6 +112,15 @@ enum Command {
         /// Has the `int main(void)` that it calls
         library: PathBuf,
     },
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A table.
+    Text,
+    /// One array.
+    Json,
 }
 
 /// Runs one command.
@@ -126,6 +144,7 @@ pub fn run(cli: Cli) -> Result<(), AppError> {
         }
         Command::Doctor { syscalls: true } => doctor::system_calls(),
         Command::Doctor { syscalls: false } => doctor::doctor(worker),
+        Command::Metrics { list: _, format } => metrics::list(format).map_err(AppError::runtime),
         Command::Demo { clients, port, exit } => {
             let options = demo::Options { clients, port, exit, worker: cli.worker };
             demo::run(&options).map_err(AppError::runtime)

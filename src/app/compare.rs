@@ -185,6 +185,7 @@ async fn once(executor: &dyn Executor, function: &Function, input: &Input) -> Ca
     let now = monotonic_ns();
     let call = Call {
         id: RequestId::next(),
+        trace: None,
         route: "-".into(),
         input: input.clone(),
         feed: Feed::default(),

@@ -173,8 +173,11 @@ fn answer(route: &Route) -> String {
     }
 }
 
-/// Columns as wide as their widest cell.
-fn print(head: &[&str; 5], rows: &[[String; 5]]) -> io::Result<()> {
+/// Prints columns as wide as their widest cell.
+///
+/// # Errors
+/// Whoever reads it has left.
+pub fn print(head: &[&str; 5], rows: &[[String; 5]]) -> io::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)

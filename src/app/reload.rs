@@ -6,7 +6,7 @@ pub mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::IntGauge;
+use prometheus::{IntCounter, IntGauge};
 use tokio::signal::unix::Signal;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
@@ -47,9 +47,7 @@ impl Reload {
             let library = resources.libraries.get(&function.library);
             let (path, build_id) = (library.path().display(), library.build_id());
             info!(function = function.name, library = %path, build_id, "the library is loaded");
-            reload.shows(function, &library).set(1);
-            reload.results(function);
-            reload.last(function).set(1);
+            begin(function, build_id, &resources.metrics);
         }
         reload
     }
@@ -179,16 +177,34 @@ impl Reload {
     }
 
     fn shows(&self, function: &Function, library: &Library) -> IntGauge {
-        let labels = [function.name.as_str(), library.build_id()];
-        self.resources.metrics.library_info.with_label_values(&labels)
+        shows(function, library.build_id(), &self.resources.metrics)
     }
 
-    fn results(&self, function: &Function) -> [prometheus::IntCounter; 2] {
-        let reloads = &self.resources.metrics.library_reloads;
-        ["ok", "failed"].map(|word| reloads.with_label_values(&[function.name.as_str(), word]))
+    fn results(&self, function: &Function) -> [IntCounter; 2] {
+        results(function, &self.resources.metrics)
     }
 
     fn last(&self, function: &Function) -> IntGauge {
-        self.resources.metrics.library_last_reload.with_label_values(&[function.name.as_str()])
+        last(function, &self.resources.metrics)
     }
+}
+
+/// What is told of the library of a function from the start.
+pub fn begin(function: &Function, build_id: &str, metrics: &Metrics) {
+    shows(function, build_id, metrics).set(1);
+    let _stand_at_zero = results(function, metrics);
+    last(function, metrics).set(1);
+}
+
+fn shows(function: &Function, build_id: &str, metrics: &Metrics) -> IntGauge {
+    metrics.library_info.with_label_values(&[function.name.as_str(), build_id])
+}
+
+fn results(function: &Function, metrics: &Metrics) -> [IntCounter; 2] {
+    let reloads = &metrics.library_reloads;
+    ["ok", "failed"].map(|word| reloads.with_label_values(&[function.name.as_str(), word]))
+}
+
+fn last(function: &Function, metrics: &Metrics) -> IntGauge {
+    metrics.library_last_reload.with_label_values(&[function.name.as_str()])
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::IntCounter;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, watch};
@@ -150,7 +151,7 @@ async fn serve(
     passed: Passed,
     predecessor: Option<Predecessor>,
 ) -> Result<(), AppError> {
-    let mut signals = Signals::listen(resources.sweeper.clone()).map_err(AppError::runtime)?;
+    let mut signals = Signals::listen(&resources).map_err(AppError::runtime)?;
     let hangup = signals::hangup().map_err(AppError::runtime)?;
     let reloads = signals::hangup().map_err(AppError::runtime)?;
     reopen_on_usr1(access.file.clone()).map_err(AppError::runtime)?;
@@ -180,9 +181,10 @@ async fn serve(
     start_accepting(&bound, &certificates, loops, &shared, &draining);
     tokio::spawn(certificates.keep(hangup));
     tokio::spawn(Reload::new(&config, &parts, &resources).keep(reloads));
+    metrics.configured();
     announce(&bound).map_err(AppError::runtime)?;
     say_ready(predecessor);
-    let why = signals.until_the_end(bound, config.server.handover_timeout, &metrics).await;
+    let why = signals.until_the_end(bound, config.server.handover_timeout).await;
     info!("{why}: draining, for at most {:?}; SIGTERM ends at once", config.server.drain_timeout);
     let _receivers_are_gone = drain.send(true);
     tokio::select! {
@@ -202,23 +204,24 @@ struct Signals {
     program: Program,
     ending: Ending,
     upgrade: Signal,
+    taken: IntCounter,
+    failed: IntCounter,
 }
 
 impl Signals {
-    fn listen(sweeper: Sweeper) -> io::Result<Self> {
-        let program = Program::of_this_process(sweeper);
-        Ok(Self { program, ending: Ending::listen()?, upgrade: signals::upgrade()? })
+    fn listen(resources: &Resources) -> io::Result<Self> {
+        let handovers = |result| resources.metrics.handovers.with_label_values(&[result]);
+        Ok(Self {
+            program: Program::of_this_process(resources.sweeper.clone()),
+            ending: Ending::listen()?,
+            upgrade: signals::upgrade()?,
+            taken: handovers("ok"),
+            failed: handovers("failed"),
+        })
     }
 
     /// Serves on until a signal ends it, or a successor serves at the sockets `bound`: why it ends.
-    async fn until_the_end(
-        &mut self,
-        bound: Vec<Arc<Bound>>,
-        limit: Duration,
-        metrics: &Metrics,
-    ) -> String {
-        let [taken, failed] =
-            ["ok", "failed"].map(|word| metrics.handovers.with_label_values(&[word]));
+    async fn until_the_end(&mut self, bound: Vec<Arc<Bound>>, limit: Duration) -> String {
         let ended = |signal: &str| {
             notify::stopping();
             signal.to_owned()
@@ -235,13 +238,13 @@ impl Signals {
             };
             match handed_over {
                 Ok(successor) => {
-                    taken.inc();
+                    self.taken.inc();
                     bound.iter().for_each(|socket| socket.hand_over());
                     notify::handed_over(successor);
                     return format!("process {successor} has taken over");
                 }
                 Err(problem) => {
-                    failed.inc();
+                    self.failed.inc();
                     notify::ready();
                     warn!("no hand-over, this process stays in service: {problem}");
                 }

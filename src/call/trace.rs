@@ -38,6 +38,12 @@ impl TraceContext {
         is_known.then_some(Self { trace, parent, is_sampled: flags & SAMPLED != 0 })
     }
 
+    /// The trace, where somebody records it.
+    #[must_use]
+    pub fn recorded(&self) -> Option<u128> {
+        self.is_sampled.then_some(self.trace)
+    }
+
     /// As a header's value, of version 00.
     #[must_use]
     pub fn value(&self) -> [u8; LENGTH] {

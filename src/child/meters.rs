@@ -7,6 +7,7 @@ use crate::child::life::Cause;
 use crate::child::wear::Worn;
 use crate::sys::syscalls;
 use crate::telemetry::Metrics;
+use crate::telemetry::exemplars::Traced;
 use crate::wire::Phase;
 
 /// Handles of one function.
@@ -37,7 +38,7 @@ pub struct Meters {
     pub spares_limit: IntGauge,
     pub max_resident: Gauge,
     pub call_retries: IntCounter,
-    pub call_duration: Histogram,
+    pub call_duration: Traced,
     pub cpu_user: Counter,
     pub cpu_system: Counter,
     pub runqueue: Counter,

@@ -115,7 +115,8 @@ impl Desk {
         let word = of_outcome(&self.spec.function, outcome);
         meters.count_call(word);
         call.hold.ended(word.ending());
-        meters.call_duration.observe((accounting.wall_ns - accounting.queue_ns) as f64 / 1e9);
+        let since_slot = (accounting.wall_ns - accounting.queue_ns) as f64 / 1e9;
+        meters.call_duration.observe(since_slot, call.trace);
         count_whole(meters, accounting);
     }
 

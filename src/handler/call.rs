@@ -62,6 +62,7 @@ impl Call {
         };
         let call = AskedCall {
             id: context.id,
+            trace: context.trace.and_then(|trace| trace.recorded()),
             route: Arc::clone(&self.route),
             kept: self.keeps.then(|| kept(&head, &input, self.function.retry)),
             input: *input,

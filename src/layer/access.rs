@@ -89,7 +89,7 @@ impl AccessLog {
                 request.context.peer.as_ref().map(|peer| peer.address),
                 &request.head.headers,
             ),
-            trace: request.context.trace,
+            trace: request.context.trace.map(|context| context.trace),
             uri: request.head.uri.clone(),
             version: request.head.version,
             host: header(HOST),

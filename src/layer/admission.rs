@@ -14,7 +14,7 @@ use tower::Service;
 use crate::config::function::FairBy;
 use crate::config::{Priority, Route};
 use crate::handler::client::Client;
-use crate::handler::{Answering, Error, Granted, Request, Response, always_ready};
+use crate::handler::{Answering, Error, Granted, Request, Response, Stage, always_ready};
 use crate::sys::clock::monotonic_ns;
 
 pub use gate::{Arrival, Entered, Gate, Place, Slot};
@@ -97,7 +97,9 @@ where
         let Self { mut inner, way } = self.clone();
         Box::pin(async move {
             let arrived_ns = monotonic_ns();
+            request.context.reach(Stage::Queue);
             let slot = way.gate.enter(way.arrival(&request)).await?;
+            request.context.reach(Stage::Call);
             let granted_ns = monotonic_ns();
             request.context.slot = Some(Granted { arrived_ns, granted_ns, hold: Arc::new(slot) });
             inner.call(request).await

@@ -70,6 +70,7 @@ impl Service<Request> for Detach {
 impl Desk {
     fn accept(self: Arc<Self>, request: Request) -> Result<Response, Error> {
         let id = request.context.id;
+        let trace = request.context.trace.and_then(|trace| trace.recorded());
         // The route's time is the client's, who has its answer.
         let arrival = Arrival { deadline: None, ..self.way.arrival(&request) };
         let Some(input) = request.context.input else {
@@ -82,6 +83,7 @@ impl Desk {
         let kept = self.keeps.then(|| kept(&request.head, &input, self.function.retry));
         let call = Call {
             id,
+            trace,
             route: Arc::clone(&self.route),
             input: *input,
             feed: Feed::default(),

@@ -10,28 +10,30 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, Method};
 use pin_project_lite::pin_project;
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGauge};
 use tower::Service;
 
 use crate::call::{Reason, RequestId};
 use crate::handler::always_ready;
 use crate::handler::body::Ending;
-use crate::handler::{Error, Request, Response, Waited, problem};
+use crate::handler::{Error, Progress, Request, Response, Stage, Waited, problem};
 use crate::layer::access::{AccessLog, End, Kept};
 use crate::telemetry::Metrics;
+use crate::telemetry::exemplars::Traced;
 
 /// The outermost layer of a route: it always has an answer.
 #[derive(Clone)]
 pub struct Observe<S> {
     inner: S,
     route: Arc<RouteMeters>,
+    calls: bool,
 }
 
 impl<S> Observe<S> {
-    /// With the handles of the route.
+    /// With the handles of the route; whether it `calls` a function, for which a request may wait.
     #[must_use]
-    pub fn new(inner: S, route: Arc<RouteMeters>) -> Self {
-        Self { inner, route }
+    pub fn new(inner: S, route: Arc<RouteMeters>, calls: bool) -> Self {
+        Self { inner, route, calls }
     }
 }
 
@@ -46,6 +48,7 @@ where
     always_ready!();
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        request.context.progress = self.calls.then(Arc::default);
         let seen = Box::new(Seen::new(Arc::clone(&self.route), &mut request));
         let refusal = request.context.refusal.take();
         let answer = match &refusal {
@@ -87,9 +90,10 @@ pub struct RouteMeters {
     name: String,
     metrics: Metrics,
     in_flight: IntGauge,
-    durations: [Histogram; 4],
+    durations: [Traced; CLASSES.len()],
+    switched: OnceLock<Traced>,
     rejected: Vec<IntCounter>,
-    aborted: [IntCounter; 2],
+    aborted: [IntCounter; STAGES.len()],
     answered: Vec<OnceLock<IntCounter>>,
     access: Option<AccessLog>,
 }
@@ -97,10 +101,15 @@ pub struct RouteMeters {
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// Of connections that were upgraded, which few routes see.
+const SWITCHED: &str = "1xx";
+/// In the order of [`Stage`], which ends before the answer begins.
+const STAGES: [&str; 4] = ["request", "queue", "call", "response"];
+const RESPONSE: usize = STAGES.len() - 1;
 /// Nobody saw a status (nginx's word for it).
 const CLIENT_LEFT: u16 = 499;
-/// Statuses 200 to 599.
-const CODES: usize = 400;
+/// Statuses 100 to 599: an upgraded connection ends with 101.
+const CODES: usize = 500;
 
 impl RouteMeters {
     /// Of the route `name`.
@@ -115,8 +124,9 @@ impl RouteMeters {
             name: name.to_owned(),
             in_flight: metrics.http_requests_in_flight.with_label_values(&[name]),
             durations: CLASSES.map(duration),
+            switched: OnceLock::new(),
             rejected: Reason::ALL.iter().map(rejected).collect(),
-            aborted: ["request", "response"].map(aborted),
+            aborted: STAGES.map(aborted),
             answered: (0..METHODS.len() * CODES).map(|_| OnceLock::new()).collect(),
             metrics: metrics.clone(),
             access,
@@ -126,7 +136,7 @@ impl RouteMeters {
     fn count_answer(&self, method: &Method, status: u16) {
         let known = METHODS.iter().position(|known| *known == method.as_str());
         let method = known.unwrap_or(METHODS.len() - 1);
-        let place = method * CODES + usize::from(status.clamp(200, 599) - 200);
+        let place = method * CODES + usize::from(status.clamp(100, 599) - 100);
         let counter = self.answered[place].get_or_init(|| {
             let code = status.to_string();
             self.metrics.http_requests.with_label_values(&[&self.name, METHODS[method], &code])
@@ -134,7 +144,12 @@ impl RouteMeters {
         counter.inc();
     }
 
-    fn duration(&self, status: u16) -> &Histogram {
+    fn duration(&self, status: u16) -> &Traced {
+        if status < 200 {
+            let labels = [self.name.as_str(), SWITCHED];
+            let switched = || self.metrics.http_request_duration.with_label_values(&labels);
+            return self.switched.get_or_init(switched);
+        }
         &self.durations[usize::from(status / 100).clamp(2, 5) - 2]
     }
 }
@@ -143,9 +158,11 @@ impl RouteMeters {
 pub struct Seen {
     route: Arc<RouteMeters>,
     id: RequestId,
+    trace: Option<u128>,
     peer: Option<IpAddr>,
     method: Method,
     kept: Option<Box<Kept>>,
+    progress: Option<Arc<Progress>>,
     wants_timing: bool,
     arrived: Instant,
     status: Option<u16>,
@@ -161,9 +178,11 @@ impl Seen {
         request.context.is_timed = wants_timing || kept.is_some();
         Self {
             id: request.context.id,
+            trace: request.context.trace.and_then(|trace| trace.recorded()),
             peer: request.context.peer.as_ref().map(|peer| peer.address),
             method: request.head.method.clone(),
             kept,
+            progress: request.context.progress.clone(),
             wants_timing,
             arrived: request.context.arrived,
             status: None,
@@ -217,7 +236,8 @@ impl Seen {
     /// The client left before there was an answer.
     fn left(&mut self) {
         self.reason = Some(Reason::ClientGone);
-        self.route.aborted[0].inc();
+        let stage = self.progress.as_ref().map_or(Stage::Request, |progress| progress.stage());
+        self.route.aborted[stage as usize].inc();
         self.route.rejected[Reason::ClientGone.index()].inc();
         self.route.count_answer(&self.method, CLIENT_LEFT);
     }
@@ -249,11 +269,11 @@ impl Ending for Seen {
         self.route.in_flight.dec();
         match self.status {
             None => self.left(),
-            Some(_) if !is_whole => self.route.aborted[1].inc(),
+            Some(_) if !is_whole => self.route.aborted[RESPONSE].inc(),
             Some(_) => {}
         }
         let duration = self.route.duration(self.status.unwrap_or(CLIENT_LEFT));
-        duration.observe(self.arrived.elapsed().as_secs_f64());
+        duration.observe(self.arrived.elapsed().as_secs_f64(), self.trace);
         self.write_access_line(is_whole, sent);
     }
 }

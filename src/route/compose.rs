@@ -241,14 +241,15 @@ impl Parts {
         // A client that asks too often costs neither a body nor a slot.
         let rated = layer(limited, self.limiters.get(&route.name).cloned(), RateLimit::new);
         // Outermost: it sees every end, also that of a client that left.
-        Arc::new(Observe::new(rated, self.meters_of(&route.name)))
+        let calls = matches!(route.action, Action::Call(_));
+        Arc::new(Observe::new(rated, self.meters_of(&route.name), calls))
     }
 
     /// What answers where no route matches.
     #[must_use]
     pub fn unmatched(&self) -> RouteService {
         let no_route = tower::util::service_fn(|_| std::future::ready(Err(Error::NoRoute)));
-        Arc::new(Observe::new(no_route, self.meters_of(UNMATCHED)))
+        Arc::new(Observe::new(no_route, self.meters_of(UNMATCHED), false))
     }
 
     fn meters_of(&self, name: &str) -> Arc<RouteMeters> {

@@ -29,15 +29,18 @@ pub struct Acceptor {
     told: Arc<Mutex<Option<Instant>>>,
 }
 
+/// The metric handles of a listener.
 #[derive(Clone)]
-struct Meters {
+pub struct Meters {
     accepted: IntCounter,
     open: IntGauge,
     failed: IntCounter,
 }
 
 impl Meters {
-    fn new(metrics: &Metrics, listener: &str) -> Self {
+    /// Of the listener of this name.
+    #[must_use]
+    pub fn new(metrics: &Metrics, listener: &str) -> Self {
         Self {
             accepted: metrics.connections.with_label_values(&[listener]),
             open: metrics.connections_open.with_label_values(&[listener]),

@@ -70,13 +70,15 @@ pub struct Router {
 }
 
 /// Where connections that ended badly are counted.
-struct Failed {
+pub struct Failed {
     protocol: IntCounter,
     reset: IntCounter,
 }
 
 impl Failed {
-    fn new(metrics: &Metrics) -> Self {
+    /// Among all that failed.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
         let errors = |reason| metrics.connection_errors.with_label_values(&[reason]);
         Self { protocol: errors("protocol"), reset: errors("reset") }
     }
@@ -237,6 +239,7 @@ fn at(client: Client, identity: &Identity, refusal: Option<Error>) -> Context {
         input: None,
         suspect: None,
         slot: None,
+        progress: None,
         is_timed: false,
     }
 }

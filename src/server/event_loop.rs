@@ -20,7 +20,7 @@ use crate::server::acceptor::Acceptor;
 use crate::server::connection::Router;
 use crate::server::graceful::Graceful;
 use crate::server::probe::{Probe, Pulse};
-use crate::server::{Load, Shared};
+use crate::server::{Load, Shared, watchdog};
 use crate::sys::priority;
 use crate::telemetry::log::counted;
 
@@ -70,7 +70,7 @@ impl Loops {
             let (inbox, arriving) = unbounded_channel();
             let load = Load::default();
             // Made now, not on its loop: its metrics stand at 0 from the start.
-            let probe = Probe::new(shared, number);
+            let probe = Probe::new(&shared.metrics, shared.config.accounting.stall_after, number);
             let served = Serving {
                 probe: probe.clone(),
                 load: Arc::clone(&load),
@@ -90,6 +90,7 @@ impl Loops {
             })?);
             loops.push(Loop { load, inbox, probe });
         }
+        watchdog::start(loops.iter().map(|one| Arc::downgrade(one.probe.turn())).collect())?;
         Ok((Self { loops }, Threads(threads)))
     }
 

@@ -29,7 +29,7 @@ pub struct Identity {
     /// In logs, answers and workers.
     pub id: RequestId,
     /// The trace it belongs to.
-    pub trace: Option<u128>,
+    pub trace: Option<TraceContext>,
     /// The `x-request-id` of its answer.
     pub answered: Option<HeaderValue>,
 }
@@ -69,7 +69,7 @@ impl Identify {
     }
 
     /// The trace goes on with a span of ours in between; what does not go on begins here, under the request's id.
-    fn continued(&self, headers: &mut HeaderMap, id: RequestId) -> u128 {
+    fn continued(&self, headers: &mut HeaderMap, id: RequestId) -> TraceContext {
         let came = only(headers, &TRACEPARENT).map(HeaderValue::as_bytes);
         let came = came.and_then(TraceContext::parse);
         if came.is_none() {
@@ -81,7 +81,7 @@ impl Identify {
         if let Ok(value) = HeaderValue::from_bytes(&ours.value()) {
             headers.insert(TRACEPARENT, value);
         }
-        trace
+        ours
     }
 }
 

@@ -97,6 +97,15 @@ pub fn descriptor_target(pid: u32, fd: u64) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()
 }
 
+/// Where in the kernel a thread waits (`/proc/PID/wchan`); `None` where it does not, or where the kernel does not say.
+#[must_use]
+pub fn wait_channel(pid: u32) -> Option<String> {
+    let mut buffer = [0; 128];
+    read(pid, "wchan", &mut buffer)
+        .filter(|name| !name.is_empty() && *name != "0")
+        .map(str::to_owned)
+}
+
 /// The variables that a process began with, each with a NUL after it; cut after 128 KiB. It may have written over them.
 #[must_use]
 pub fn environment(pid: u32) -> Option<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 mod table;
 
-pub use table::{names, number};
+pub use table::{called, names, number};
 
 /// Name and number on this machine. What is not listed is [`OTHER`].
 const BLOCKING: &[(&str, i64)] = &[

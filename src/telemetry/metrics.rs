@@ -1,48 +1,133 @@
 //! Every metric, defined once: name, kind, labels, help. `docs/metrics.md` is held against this file.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{
-    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec,
-    Opts, Registry,
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
+
+use crate::telemetry::exemplars::TracedVec;
+use crate::telemetry::exposition::{self, Format};
+use crate::telemetry::process;
 
 /// Seconds, from 100 µs to a minute: fast routes and blocking calls share one scale.
 const SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 30.0, 60.0,
 ];
+/// What is the proxy's own is over before others begin.
+const MOMENTS: &[f64] =
+    &[0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1, 1.0];
+/// Waits and starts, of which a function has seven: each bound is paid for in every scrape.
+const WAITS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
+
+fn bounds(name: &str) -> &'static [f64] {
+    match name {
+        "cofferdam_http_overhead_seconds" => MOMENTS,
+        "cofferdam_queue_wait_seconds" | "cofferdam_worker_start_seconds" => WAITS,
+        _ => SECONDS,
+    }
+}
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by size.
+    Histogram,
+}
+
+/// One metric, as it stands in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: Labels,
+    /// What it says, in a sentence.
+    pub help: &'static str,
+}
+
+impl Definition {
+    /// The base unit, which its name ends in.
+    #[must_use]
+    pub fn unit(&self) -> Option<&'static str> {
+        unit(self.name)
+    }
+}
+
+/// The base unit of the metric `name`, where it has one: its name ends in it.
+#[must_use]
+pub fn unit(name: &str) -> Option<&'static str> {
+    let bare = name.strip_suffix("_total").unwrap_or(name);
+    ["seconds", "bytes"].into_iter().find(|unit| bare.ends_with(unit))
+}
+
+/// Names of labels.
+type Labels = &'static [&'static str];
 
 /// A kind of metric that the table below can define.
 trait Define: Sized + Clone + Collector + 'static {
-    fn define(name: &str, labels: &[&str], help: &str) -> prometheus::Result<Self>;
+    const KIND: Kind;
+    fn define(name: &'static str, labels: Labels, help: &str) -> prometheus::Result<Self>;
 }
 
 macro_rules! define_vec {
-    ($($kind:ty)*) => {$(
+    ($($kind:ty: $word:ident)*) => {$(
         impl Define for $kind {
-            fn define(name: &str, labels: &[&str], help: &str) -> prometheus::Result<Self> {
+            const KIND: Kind = Kind::$word;
+            fn define(name: &'static str, labels: Labels, help: &str) -> prometheus::Result<Self> {
                 <$kind>::new(Opts::new(name, help), labels)
             }
         }
     )*};
 }
-define_vec!(CounterVec GaugeVec IntCounterVec IntGaugeVec);
+define_vec!(CounterVec: Counter GaugeVec: Gauge IntCounterVec: Counter IntGaugeVec: Gauge);
 
-impl Define for IntCounter {
-    fn define(name: &str, _labels: &[&str], help: &str) -> prometheus::Result<Self> {
-        IntCounter::new(name, help)
+macro_rules! define_single {
+    ($($kind:ty: $word:ident)*) => {$(
+        impl Define for $kind {
+            const KIND: Kind = Kind::$word;
+            fn define(name: &'static str, _labels: Labels, help: &str) -> prometheus::Result<Self> {
+                <$kind>::new(name, help)
+            }
+        }
+    )*};
+}
+define_single!(IntCounter: Counter IntGauge: Gauge);
+
+impl Define for HistogramVec {
+    const KIND: Kind = Kind::Histogram;
+    fn define(name: &'static str, labels: Labels, help: &str) -> prometheus::Result<Self> {
+        let options = HistogramOpts::new(name, help).buckets(bounds(name).to_vec());
+        HistogramVec::new(options, labels)
     }
 }
 
-impl Define for HistogramVec {
-    fn define(name: &str, labels: &[&str], help: &str) -> prometheus::Result<Self> {
-        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        HistogramVec::new(options, labels)
+impl Define for TracedVec {
+    const KIND: Kind = Kind::Histogram;
+    fn define(name: &'static str, labels: Labels, help: &str) -> prometheus::Result<Self> {
+        Ok(TracedVec::new(HistogramVec::define(name, labels, help)?, name, labels, bounds(name)))
     }
 }
 
 macro_rules! metrics {
     ($($field:ident: $kind:ty = $name:literal [$($label:literal),*] $help:literal;)*) => {
+        const TABLE: &[Definition] = &[$(Definition {
+            name: $name,
+            kind: <$kind as Define>::KIND,
+            labels: &[$($label),*],
+            help: $help,
+        }),*];
+
         /// All metric families of one proxy, registered.
         #[derive(Clone)]
         pub struct Metrics {
@@ -61,7 +146,7 @@ macro_rules! metrics {
                     let $field = <$kind as Define>::define($name, &[$($label),*], $help)?;
                     registry.register(Box::new($field.clone()))?;
                 )*
-                registry.register(Box::new(crate::telemetry::process::ProcessCollector::new()?))?;
+                registry.register(Box::new(process::ProcessCollector::new()?))?;
                 Ok(Self { registry, $($field,)* })
             }
         }
@@ -71,7 +156,7 @@ macro_rules! metrics {
 metrics! {
     http_requests: IntCounterVec = "cofferdam_http_requests_total" ["route", "method", "code"]
         "Requests answered, by status code.";
-    http_request_duration: HistogramVec = "cofferdam_http_request_duration_seconds" ["route", "code_class"]
+    http_request_duration: TracedVec = "cofferdam_http_request_duration_seconds" ["route", "code_class"]
         "From the request's head to the end of its answer.";
     http_requests_in_flight: IntGaugeVec = "cofferdam_http_requests_in_flight" ["route"]
         "Requests whose answer has not ended.";
@@ -151,7 +236,7 @@ metrics! {
         "Requests refused because their like have killed workers.";
     dossiers: IntCounterVec = "cofferdam_dossiers_total" ["result"]
         "Deaths of workers by a signal, by what became of their dossier.";
-    call_duration: HistogramVec = "cofferdam_call_duration_seconds" ["function"]
+    call_duration: TracedVec = "cofferdam_call_duration_seconds" ["function"]
         "From the grant of a slot to the end of the call.";
     call_time: CounterVec = "cofferdam_call_time_seconds_total" ["function", "state"]
         "Where the time of calls went; grows while they run.";
@@ -191,21 +276,50 @@ metrics! {
         "New processes started by SIGUSR2, by whether they took over.";
     log_lines_dropped: IntCounter = "cofferdam_log_lines_dropped_total" []
         "Log lines lost because whoever reads the log is too slow.";
+    last_reload_successful: IntGauge = "cofferdam_config_last_reload_successful" []
+        "1 where the configuration that was read last is in use.";
+    last_reload_success: IntGauge = "cofferdam_config_last_reload_success_timestamp_seconds" []
+        "When the configuration in use was taken, in seconds since the Unix epoch.";
     build_info: IntGaugeVec = "cofferdam_build_info" ["version"]
         "1, with the version of the running program.";
 }
 
 impl Metrics {
-    /// All families in the text format of Prometheus. Encode off the event loops.
-    #[must_use]
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        let encoder = prometheus::TextEncoder::new();
-        match encoder.encode_utf8(&self.registry.gather(), &mut text) {
-            Ok(()) => text,
-            Err(problem) => format!("# the metrics could not be encoded: {problem}\n"),
-        }
+    /// The configuration that was read last is in use from now on.
+    pub fn configured(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_reload_success.set(now.as_secs() as i64);
+        self.last_reload_successful.set(1);
     }
+
+    /// All families. Encode off the event loops.
+    #[must_use]
+    pub fn encode(&self, format: Format) -> String {
+        let traced = [&self.http_request_duration, &self.call_duration];
+        exposition::write(&self.registry.gather(), format, &traced)
+    }
+
+    /// How many series there are now: the lines of a scrape that are no comments.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        let lines = |family: &MetricFamily| -> usize {
+            // Its buckets, the last one without a bound, sum and count.
+            let lines = |metric: &Metric| match family.get_field_type() {
+                MetricType::HISTOGRAM => metric.get_histogram().get_bucket().len() + 3,
+                _ => 1,
+            };
+            family.get_metric().iter().map(lines).sum()
+        };
+        self.registry.gather().iter().map(lines).sum()
+    }
+}
+
+/// Every metric, by name.
+#[must_use]
+pub fn definitions() -> Vec<Definition> {
+    let mut all = [TABLE, &process::DEFINITIONS].concat();
+    all.sort_by_key(|one| one.name);
+    all
 }
 
 #[cfg(test)]
@@ -216,8 +330,8 @@ mod tests {
     fn every_definition_registers_and_encodes() {
         let metrics = Metrics::new().unwrap();
         metrics.calls.with_label_values(&["f", "ok"]).inc();
-        let text = metrics.encode();
+        let text = metrics.encode(Format::Text);
         assert!(text.contains("cofferdam_calls_total{function=\"f\",outcome=\"ok\"} 1"), "{text}");
-        assert!(text.contains("cofferdam_process_open_fds"), "{text}");
+        assert!(text.contains("process_open_fds"), "{text}");
     }
 }

@@ -43,7 +43,7 @@ fn its_worker_dies_and_the_next_one_runs() {
     let kills = [("cause", "cancel"), ("signal", "SIGTERM")];
     assert_eq!(of(&cofferdam, "worker_kills_total", "f", &kills), 1.0);
     assert_eq!(of(&cofferdam, "worker_exits_total", "f", &[("reason", "killed")]), 1.0);
-    assert_eq!(aborted(&cofferdam, "request"), 1.0);
+    assert_eq!((aborted(&cofferdam, "call"), aborted(&cofferdam, "request")), (1.0, 0.0));
     let gone = [("route", "f"), ("reason", "client_gone")];
     assert_eq!(cofferdam.metric("cofferdam_http_requests_rejected_total", &gone), 1.0);
 }
@@ -56,7 +56,7 @@ fn its_call_ends_in_its_own_time_where_the_function_says_finish() {
     let leaving = client(&cofferdam, "/f?mark=1");
     let inside = gates.next();
     drop(leaving);
-    eventually!(aborted(&cofferdam, "request"), |count| *count == 1.0);
+    eventually!(aborted(&cofferdam, "call"), |count| *count == 1.0);
     assert_eq!(of(&cofferdam, "slots_in_use", "f", &[]), 1.0);
     assert!(!inside.is_gone());
     inside.release();
@@ -83,7 +83,7 @@ fn who_leaves_while_waiting_never_starts_a_worker() {
     assert!(gates.is_quiet());
     assert_eq!((starts(&cofferdam, "f"), calls(&cofferdam, "f", "cancelled")), (1.0, 0.0));
     assert_eq!(of(&cofferdam, "queue_wait_seconds_count", "f", &[("outcome", "left")]), 1.0);
-    assert_eq!(aborted(&cofferdam, "request"), 1.0);
+    assert_eq!((aborted(&cofferdam, "queue"), aborted(&cofferdam, "request")), (1.0, 0.0));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::source::{File, Finding};
 
+/// Ours, and the names that every client library gives to a process.
+const PREFIXES: [&str; 2] = ["cofferdam_", "process_"];
 const PAGE: &str = "docs/metrics.md";
 const COMMANDS: [&str; 2] =
     ["cargo build --release && ./target/release/cofferdam demo", "cargo test"];
@@ -104,7 +106,7 @@ fn cargo_commands(text: &str) -> Vec<(usize, &str)> {
 fn documented(page: &File) -> BTreeMap<String, usize> {
     let row = |(line, text): (usize, &str)| {
         let name = text.strip_prefix("| `")?.split('`').next()?;
-        name.starts_with("cofferdam_").then(|| (name.to_owned(), line))
+        is_ours(name).then(|| (name.to_owned(), line))
     };
     page.text.lines().enumerate().filter_map(row).collect()
 }
@@ -118,13 +120,17 @@ fn defined(files: &[File]) -> BTreeMap<String, (&File, usize)> {
         let shipped = file.shipped_code();
         for (line, string) in file.lexed().strings {
             let is_shipped = shipped.get(line).is_some_and(|code| !code.is_empty());
-            let is_name = string.starts_with("cofferdam_") && words(&string).eq([string.as_str()]);
+            let is_name = is_ours(&string) && words(&string).eq([string.as_str()]);
             if is_shipped && is_name {
                 names.insert(string, (file, line));
             }
         }
     }
     names
+}
+
+fn is_ours(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

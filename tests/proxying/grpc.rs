@@ -6,22 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::Cofferdam;
+use crate::support::python::python;
 use crate::support::running::Running;
 
 fn package(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// Python with grpcio.
-fn python() -> Option<PathBuf> {
-    let made = || package("target/origin-venv/bin/python");
-    let python = std::env::var_os("COFFERDAM_ORIGIN_PYTHON").map_or_else(made, PathBuf::from);
-    let probe = Command::new(&python).args(["-c", "import grpc"]).output();
-    if probe.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    crate::support::skip("no Python with grpcio; .ci/run makes one in target/origin-venv");
-    None
 }
 
 fn start_server(python: &Path) -> (Running, String) {
@@ -35,7 +24,7 @@ fn start_server(python: &Path) -> (Running, String) {
 
 #[test]
 fn messages_flow_both_ways_and_the_status_comes_in_trailers() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("grpc") else { return };
     let (_server, url) = start_server(&python);
     let cofferdam = Cofferdam::start(&format!(
         "upstream = \"app\"\n[upstreams.app]\nurl = \"{url}\"\nprotocol = \"http2\"\n"

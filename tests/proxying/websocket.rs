@@ -47,6 +47,11 @@ fn bytes_pass_both_ways_once_the_upstream_has_switched_and_not_before() {
     assert_eq!(server.exactly(7).unwrap(), b"\x81\x05\0\r\n\r\n");
     drop(server);
     assert_eq!(client.rest().unwrap(), b"");
+    let switched = [("route", "upstream"), ("method", "GET"), ("code", "101")];
+    assert_eq!(cofferdam.metric("cofferdam_http_requests_total", &switched), 1.0);
+    let tunnel = [("route", "upstream"), ("code_class", "1xx")];
+    let ended = "cofferdam_http_request_duration_seconds_count";
+    eventually!(cofferdam.metric(ended, &tunnel) == 1.0);
 }
 
 #[test]

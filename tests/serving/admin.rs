@@ -57,7 +57,8 @@ fn metrics_are_in_the_format_of_prometheus() {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|e| sample.name.strip_suffix(e));
         let known = |name: &str| scrape.types.contains_key(name);
         assert!(known(&sample.name) || family.is_some_and(known), "{sample:?}");
-        assert!(sample.name.starts_with("cofferdam_"), "{sample:?}");
+        let is_ours = ["cofferdam_", "process_"].iter().any(|p| sample.name.starts_with(p));
+        assert!(is_ours, "{sample:?}");
         let counts = scrape.types.get(&sample.name).is_some_and(|kind| kind == "counter");
         assert_eq!(counts, counts && sample.name.ends_with("_total"), "{sample:?}");
     }
@@ -66,6 +67,10 @@ fn metrics_are_in_the_format_of_prometheus() {
     }
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     assert_eq!(scrape.metric("cofferdam_build_info", &version), 1.0);
+    assert_eq!(scrape.metric("cofferdam_config_last_reload_successful", &[]), 1.0);
+    let taken = scrape.metric("cofferdam_config_last_reload_success_timestamp_seconds", &[]);
+    let started = scrape.metric("process_start_time_seconds", &[]);
+    assert!((0.0..60.0).contains(&(taken + 1.0 - started)), "{taken} {started}");
 }
 
 #[test]
@@ -92,7 +97,7 @@ fn each_event_loop_measures_how_late_it_is() {
         let labels = [("worker", worker)];
         eventually!(cofferdam.metric("cofferdam_event_loop_lag_seconds_count", &labels) >= 2.0);
     }
-    assert!(cofferdam.metric("cofferdam_process_threads", &[]) >= 4.0);
+    assert!(cofferdam.metric("process_threads", &[]) >= 4.0);
 }
 
 #[test]

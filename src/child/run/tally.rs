@@ -15,6 +15,7 @@ pub(super) struct Tally {
     pid: u32,
     before: Sched,
     seen: Seen,
+    trace: Option<u128>,
     look_at: Option<Instant>,
     watch: Option<Watch>,
     is_closed: bool,
@@ -38,6 +39,7 @@ impl Tally {
             pid,
             before,
             seen: Seen { arrived_ns, granted_ns, sent_ns, ended_ns: sent_ns },
+            trace: call.trace,
             look_at: Some(Instant::now() + sampler.interval()),
             watch: None,
             is_closed: false,
@@ -122,7 +124,7 @@ impl Tally {
         self.is_closed = true;
         meters.count_call(outcome);
         let since_slot = accounting.wall_ns - accounting.queue_ns;
-        meters.call_duration.observe(since_slot as f64 / 1e9);
+        meters.call_duration.observe(since_slot as f64 / 1e9, self.trace);
         self.count_time(meters);
     }
 }

@@ -88,6 +88,12 @@ pub fn number(name: &str) -> Option<i64> {
     all().find(|(known, _)| *known == name).map(|(_, number)| number)
 }
 
+/// What a system call is called; `None` for a number that no kernel of this machine serves.
+#[must_use]
+pub fn called(number: i64) -> Option<&'static str> {
+    all().find(|(_, known)| *known == number).map(|(name, _)| name)
+}
+
 /// The names that this machine knows.
 pub fn names() -> impl Iterator<Item = &'static str> {
     all().map(|(name, _)| name)
@@ -103,6 +109,7 @@ mod tests {
         assert_eq!(number("landlock_restrict_self"), Some(446));
         assert_eq!(number("SYS_read"), None);
         assert_eq!(number("reed"), None);
+        assert_eq!((called(libc::SYS_getpid), called(-1)), (Some("getpid"), None));
         assert!(names().count() > 280);
     }
 }
