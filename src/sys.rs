@@ -8,6 +8,7 @@ pub mod fork;
 pub mod identity;
 pub mod landlock;
 pub mod limits;
+pub mod memory;
 pub mod mounts;
 pub mod orphans;
 pub mod pidfd;

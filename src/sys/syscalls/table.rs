@@ -88,6 +88,12 @@ pub fn number(name: &str) -> Option<i64> {
     all().find(|(known, _)| *known == name).map(|(_, number)| number)
 }
 
+/// The name of a number on this machine.
+#[must_use]
+pub fn called(number: i64) -> Option<&'static str> {
+    all().find(|(_, known)| *known == number).map(|(name, _)| name)
+}
+
 /// The names that this machine knows.
 pub fn names() -> impl Iterator<Item = &'static str> {
     all().map(|(name, _)| name)
@@ -100,6 +106,8 @@ mod tests {
     #[test]
     fn names_have_their_numbers() {
         assert_eq!(number("read"), Some(libc::SYS_read));
+        assert_eq!(called(libc::SYS_read), Some("read"));
+        assert_eq!(called(-1), None);
         assert_eq!(number("landlock_restrict_self"), Some(446));
         assert_eq!(number("SYS_read"), None);
         assert_eq!(number("reed"), None);
