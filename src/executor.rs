@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::call::{Call, Outcome};
 use crate::child::sandbox::confine;
+use crate::child::slow::Gate;
 use crate::child::{Forge, Launch, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
@@ -123,6 +124,7 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
         reply_cap: reply_cap(function),
         meters,
         sampler: resources.sampler.clone(),
+        slow: Gate::default(),
         spawner,
         function: Arc::clone(function),
     })

@@ -1,6 +1,7 @@
 //! What addresses of a process are called, and who called whom: from its memory and from the files that are mapped into it.
 //! All of it is hostile: what is read is bounded, nothing is loaded, nothing is run.
 
+mod cfi;
 pub mod image;
 pub mod unwind;
 
@@ -32,7 +33,7 @@ impl Symbols {
         if let Some(known) = self.images.get(&identity) {
             return known.clone();
         }
-        let image = Image::read(file).map(Arc::new);
+        let image = Image::read(file, file_name(&path.to_string_lossy())).map(Arc::new);
         let kept = |image: &Option<Arc<Image>>| image.as_ref().map_or(0, |image| image.bytes());
         let bytes: usize = self.images.values().map(kept).sum();
         if self.images.len() >= MOST_IMAGES || bytes + kept(&image) > MOST_BYTES {
@@ -42,29 +43,37 @@ impl Symbols {
         image
     }
 
-    /// The image that is mapped at `address`, and what is added there to the addresses in its file.
+    /// The image that is mapped at `address`, and what is added there to the addresses in its file. Memory right behind a
+    /// mapping of a file is that file's too: its variables that begin as zero.
     pub fn image_at(&mut self, maps: &[Mapping], address: u64) -> Option<(Arc<Image>, u64)> {
-        let mapping = maps::at(maps, address)?;
-        let image = self.image(Path::new(mapping.file()?))?;
-        let in_file = image.address_of(address - mapping.start + mapping.offset)?;
-        Some((image, address.wrapping_sub(in_file)))
+        let place = maps.partition_point(|mapping| mapping.start <= address).checked_sub(1)?;
+        let mapping = maps.get(place).filter(|mapping| address < mapping.end)?;
+        let before = maps.get(place.wrapping_sub(1));
+        let owner = match before {
+            Some(before) if mapping.path.is_empty() && before.end == mapping.start => before,
+            _ => mapping,
+        };
+        let image = self.image(Path::new(owner.file()?))?;
+        let in_file = image.address_of(owner.offset)?;
+        Some((image, owner.start.wrapping_sub(in_file)))
     }
 
     /// `libpq.so.5!PQgetResult+0x5c`; with less where less is known. Names are the file's own: escape them.
     pub fn name(&mut self, maps: &[Mapping], address: u64) -> String {
         let Some(mapping) = maps::at(maps, address) else { return format!("{address:#x}") };
-        let file = mapping.path.rsplit('/').next().unwrap_or_default();
-        let file: String = file.chars().take(LONGEST).collect();
+        let cut = |name: &[u8]| String::from_utf8_lossy(name).chars().take(LONGEST).collect();
         let Some((image, bias)) = self.image_at(maps, address) else {
+            let file: String = cut(file_name(&mapping.path).as_bytes());
             return match file.as_str() {
                 "" => format!("{address:#x}"),
                 file => format!("{file}+{:#x}", address - mapping.start + mapping.offset),
             };
         };
+        let file: String = cut(image.name().as_bytes());
         let in_file = address.wrapping_sub(bias);
         match image.name_of(in_file) {
             Some((name, offset)) => {
-                let name: String = String::from_utf8_lossy(name).chars().take(LONGEST).collect();
+                let name: String = cut(name);
                 format!("{file}!{name}+{offset:#x}")
             }
             None => format!("{file}+{in_file:#x}"),
@@ -72,8 +81,14 @@ impl Symbols {
     }
 }
 
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
 
     #[test]
@@ -87,6 +102,9 @@ mod tests {
         let name = symbols.name(&maps, pause + 2);
         assert!(name.starts_with("libc.so.6!") && name.ends_with("pause+0x2"), "{name}");
         assert_eq!(symbols.images.len(), 2);
+        static ZERO: AtomicU64 = AtomicU64::new(0);
+        let name = symbols.name(&maps, (&raw const ZERO) as u64);
+        assert!(name.contains("ZERO") && name.ends_with("+0x0"), "{name}");
         assert_eq!(symbols.name(&maps, 16), "0x10");
     }
 

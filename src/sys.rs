@@ -11,6 +11,7 @@ pub mod limits;
 pub mod memory;
 pub mod mounts;
 pub mod orphans;
+pub mod peers;
 pub mod pidfd;
 pub mod priority;
 pub mod privileges;

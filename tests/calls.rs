@@ -21,6 +21,7 @@ mod queue_spares;
 mod queue_turns;
 mod results;
 mod slots;
+mod slow_log;
 mod spares;
 mod streaming;
 mod success;

@@ -21,6 +21,7 @@ pub type Identity = (u64, u64, u64, (i64, i64));
 
 /// An ELF file of 64 bits, little-endian.
 pub struct Image {
+    name: String,
     segments: Vec<Segment>,
     /// By address.
     symbols: Vec<Symbol>,
@@ -64,7 +65,7 @@ pub(super) fn open(path: &Path) -> Option<(File, Identity)> {
 }
 
 impl Image {
-    pub(super) fn read(file: File) -> Option<Self> {
+    pub(super) fn read(file: File, name: &str) -> Option<Self> {
         let cache = ReadCache::new(file);
         let data = &cache;
         let header = Header::parse(data).ok().filter(|header| header.is_little_endian())?;
@@ -75,6 +76,7 @@ impl Image {
         let (symbols, names) =
             table(elf::SHT_SYMTAB).or_else(|| table(elf::SHT_DYNSYM)).unwrap_or_default();
         Some(Self {
+            name: name.to_owned(),
             segments: segments
                 .map(|segment| Segment {
                     offset: segment.p_offset(ENDIAN),
@@ -91,6 +93,12 @@ impl Image {
         })
     }
 
+    /// The last part of its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Roughly what it takes in memory.
     pub(super) fn bytes(&self) -> usize {
         let symbols = self.symbols.len() * size_of::<Symbol>();
@@ -101,14 +109,18 @@ impl Image {
         &self.frames
     }
 
-    /// The address of what lies at an offset of the file.
+    /// The address, in the file, of the first byte of a mapping that begins at this offset of it. A segment is mapped from
+    /// the page that it begins in, which may hold the end of the one before too.
     #[must_use]
     pub fn address_of(&self, offset: u64) -> Option<u64> {
+        let page = rustix::param::page_size() as u64;
+        let begins = |segment: &&Segment| segment.offset - segment.offset % page == offset;
         let holds = |segment: &&Segment| {
             offset.checked_sub(segment.offset).is_some_and(|within| within < segment.length)
         };
-        let segment = self.segments.iter().find(holds)?;
-        segment.address.checked_add(offset - segment.offset)
+        let mut segments = self.segments.iter();
+        let segment = segments.rfind(begins).or_else(|| self.segments.iter().find(holds))?;
+        Some(segment.address.wrapping_add(offset.wrapping_sub(segment.offset)))
     }
 
     /// The symbol that has this address of the file, and how far into it that is.
@@ -182,7 +194,7 @@ mod tests {
     fn image_of(bytes: &[u8]) -> Option<Image> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        Image::read(file)
+        Image::read(file, "elf")
     }
 
     #[test]
@@ -207,7 +219,11 @@ mod tests {
     fn symbols_end_where_they_end() {
         let symbol = |start, length, name| Symbol { start, length, name };
         let image = Image {
-            segments: vec![Segment { offset: 0x1000, length: 0x500, address: 0x2000 }],
+            name: String::new(),
+            segments: vec![
+                Segment { offset: 0x0, length: 0x3d10, address: 0 },
+                Segment { offset: 0x3d10, length: 0x2500, address: 0x4d10 },
+            ],
             symbols: vec![symbol(0x2000, 0x10, 0), symbol(0x2100, 0, 2), symbol(0x9000, 1, 99)],
             names: b"a\0b\0".to_vec(),
             frames: Frames::default(),
@@ -222,8 +238,14 @@ mod tests {
         ] {
             assert_eq!(image.name_of(address), name, "{address:#x}");
         }
-        assert_eq!(image.address_of(0x1004), Some(0x2004));
-        assert_eq!(image.address_of(0x1500), None);
-        assert_eq!(image.address_of(0), None);
+        for (offset, address) in [
+            (0, Some(0)),
+            (0x1000, Some(0x1000)),
+            (0x3000, Some(0x4000)),
+            (0x4000, Some(0x5000)),
+            (0x7000, None),
+        ] {
+            assert_eq!(image.address_of(offset), address, "{offset:#x}");
+        }
     }
 }

@@ -1,15 +1,11 @@
 //! Who called whom on a stack that is only read, by the tables that compilers write for exceptions (`.eh_frame`), for x86-64.
 //! The kernel tells of a waiting thread no more than its stack pointer and its program counter. Where a frame is found by the
-//! frame pointer, and nobody below has saved that, the stack is searched for what looks like one.
+//! frame pointer, and nobody below has saved that, it follows from how the function begins, or is searched for.
 
-use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, Location,
-    NativeEndian, Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection, Value,
-    X86_64,
-};
+use gimli::{UnwindContext, X86_64};
 
 use super::Symbols;
-use super::image::{Frames, Section};
+use super::cfi::{Cfa, Registers, Row};
 use crate::sys::procfs::Place;
 use crate::sys::procfs::maps::{self, Mapping};
 
@@ -17,16 +13,6 @@ use crate::sys::procfs::maps::{self, Mapping};
 pub const MOST_FRAMES: usize = 64;
 /// Words of a stack that are searched for a frame.
 const SEARCHED: u64 = 8192;
-
-type Bytes<'a> = EndianSlice<'a, NativeEndian>;
-
-/// What of a frame's registers is known.
-#[derive(Clone, Copy, Debug)]
-struct Registers {
-    program: u64,
-    stack: u64,
-    frame: Option<u64>,
-}
 
 /// A process that is looked at.
 pub struct Target<'a, M> {
@@ -69,7 +55,12 @@ impl<M: FnMut(u64) -> Option<u64>> Target<'_, M> {
         };
         let cfa = match row.cfa(at) {
             Cfa::Is(cfa) => cfa,
-            Cfa::ByFrame(offset) => self.search_frame(at.stack)?.wrapping_add_signed(offset),
+            Cfa::ByFrame(offset) => {
+                let entry = row.entry.wrapping_add(bias);
+                let frame = self.computed_frame(entry, at.stack);
+                let frame = frame.or_else(|| self.search_frame(at.stack, Some(entry)))?;
+                frame.wrapping_add_signed(offset)
+            }
             Cfa::By(expression) => row.evaluate(expression, at, None, &mut self.memory)?,
         };
         let program = row.register(X86_64::RA, at, cfa, &mut self.memory)?;
@@ -82,159 +73,104 @@ impl<M: FnMut(u64) -> Option<u64>> Target<'_, M> {
     fn by_frame_pointer(&mut self, at: Registers) -> Option<Registers> {
         let frame = match at.frame {
             Some(frame) if frame >= at.stack => frame,
-            _ => self.search_frame(at.stack)?,
+            _ => self.search_frame(at.stack, None)?,
         };
         let program = (self.memory)(frame.checked_add(8)?)?;
         self.is_code(program).then_some(())?;
         Some(Registers { program, stack: frame.checked_add(16)?, frame: (self.memory)(frame) })
     }
 
-    /// The first place that holds the place of another one further up, and behind that a return address.
-    fn search_frame(&mut self, stack: u64) -> Option<u64> {
+    /// The frame pointer of a function by how it makes room on the stack as it begins (Intel's manual, volume 2: 55 is
+    /// PUSH RBP, 48 89 E5 is MOV RBP, RSP, 48 83 EC and 48 81 EC are SUB RSP).
+    fn computed_frame(&mut self, entry: u64, stack: u64) -> Option<u64> {
+        const LOOKED_AT: u64 = 64;
+        let words =
+            (0..LOOKED_AT / 8).map_while(|word| (self.memory)(entry.checked_add(8 * word)?));
+        let code: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
+        let frame = stack.checked_add(room(&code)?)?;
+        self.is_frame(frame, Some(entry)).then_some(frame)
+    }
+
+    /// The first place that may be one of this function.
+    fn search_frame(&mut self, stack: u64, entry: Option<u64>) -> Option<u64> {
         let end = maps::at(self.maps, stack)?.end;
         let first = stack.checked_next_multiple_of(16)?;
-        for place in (first..end).step_by(16).take(SEARCHED as usize / 2) {
-            let saved = (self.memory)(place)?;
-            let is_frame = saved > place && saved < end && saved.is_multiple_of(16);
-            let program = (self.memory)(place + 8)?;
-            if is_frame && self.is_after_call(program) {
-                return Some(place);
+        let mut places = (first..end).step_by(16).take(SEARCHED as usize / 2);
+        places.find(|place| self.is_frame(*place, entry))
+    }
+
+    /// Whether a place holds that of another one further up, and behind that an address that a call returns to; where it
+    /// says what it called, that is the function at `entry`.
+    fn is_frame(&mut self, place: u64, entry: Option<u64>) -> bool {
+        let end = maps::at(self.maps, place).map_or(0, |mapping| mapping.end);
+        let (saved, program) = ((self.memory)(place), (self.memory)(place.wrapping_add(8)));
+        let (Some(saved), Some(program)) = (saved, program) else { return false };
+        if saved <= place || saved >= end || !self.is_code(program) || program < 8 {
+            return false;
+        }
+        let before = (self.memory)(program - 8).unwrap_or_default().to_ne_bytes();
+        match called(&before, program) {
+            Called::Nothing => false,
+            Called::Something => true,
+            Called::At(called) => {
+                entry.is_none_or(|entry| called == entry || !self.is_function(called))
             }
         }
-        None
+    }
+
+    /// Whether a function begins here; a stub that jumps to another one has no name.
+    fn is_function(&mut self, address: u64) -> bool {
+        let Some((image, bias)) = self.symbols.image_at(self.maps, address) else { return false };
+        image.name_of(address.wrapping_sub(bias)).is_some_and(|(_, within)| within == 0)
     }
 
     fn is_code(&self, address: u64) -> bool {
         maps::at(self.maps, address).is_some_and(|mapping| mapping.is_executable)
     }
+}
 
-    /// Whether the instruction before is a call (Intel's manual, volume 2, CALL: E8, or FF /2).
-    fn is_after_call(&mut self, address: u64) -> bool {
-        if address < 8 || !self.is_code(address) {
-            return false;
+/// What the instruction before an address calls.
+#[derive(Debug, PartialEq, Eq)]
+enum Called {
+    /// It is no call.
+    Nothing,
+    /// What a register or memory says.
+    Something,
+    At(u64),
+}
+
+/// By the eight bytes before `program` (Intel's manual, volume 2, CALL: E8 and how far, or FF /2).
+fn called(before: &[u8; 8], program: u64) -> Called {
+    let is_by_register = |length: usize| {
+        let at = 8 - length;
+        before[at] == 0xff && before[at + 1] & 0x38 == 0x10
+    };
+    match *before {
+        [_, _, _, 0xe8, a, b, c, d] => {
+            Called::At(program.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into()))
         }
-        let Some(before) = (self.memory)(address - 8).map(u64::to_ne_bytes) else { return false };
-        let is_by_register = |length: usize| {
-            let at = 8 - length;
-            before[at] == 0xff && before[at + 1] & 0x38 == 0x10
-        };
-        before[3] == 0xe8 || [2, 3, 4, 6, 7].into_iter().any(is_by_register)
+        _ if [2, 3, 4, 6, 7].into_iter().any(is_by_register) => Called::Something,
+        _ => Called::Nothing,
     }
 }
 
-/// How one place of a file is unwound.
-struct Row<'a, 'c> {
-    row: &'c gimli::UnwindTableRow<usize>,
-    table: EhFrame<Bytes<'a>>,
-    is_signal: bool,
-}
-
-enum Cfa {
-    Is(u64),
-    /// So far from a frame pointer that is not known.
-    ByFrame(i64),
-    By(UnwindExpression<usize>),
-}
-
-impl<'a, 'c> Row<'a, 'c> {
-    fn find(
-        frames: &'a Frames,
-        address: u64,
-        context: &'c mut UnwindContext<usize>,
-    ) -> Option<Self> {
-        let Frames { index, table } = frames;
-        let bytes = |section: &'a Section| &section.bytes[..];
-        let bases =
-            BaseAddresses::default().set_eh_frame_hdr(index.address).set_eh_frame(table.address);
-        let table = EhFrame::new(bytes(table), NativeEndian);
-        let index = EhFrameHdr::new(bytes(index), NativeEndian).parse(&bases, 8).ok()?;
-        let entry = index
-            .table()?
-            .fde_for_address(&table, &bases, address, EhFrame::cie_from_offset)
-            .ok()?;
-        let row = entry.unwind_info_for_address(&table, &bases, context, address).ok()?;
-        Some(Self { row, table, is_signal: entry.is_signal_trampoline() })
-    }
-
-    fn cfa(&self, at: Registers) -> Cfa {
-        match *self.row.cfa() {
-            CfaRule::RegisterAndOffset { register, offset } => match value_of(register, at) {
-                Some(base) => Cfa::Is(base.wrapping_add_signed(offset)),
-                None => Cfa::ByFrame(offset),
-            },
-            CfaRule::Expression(expression) => Cfa::By(expression),
-        }
-    }
-
-    /// The value of a register in the caller.
-    fn register(
-        &self,
-        register: Register,
-        at: Registers,
-        cfa: u64,
-        memory: &mut impl FnMut(u64) -> Option<u64>,
-    ) -> Option<u64> {
-        let Some(rule) = self.row.register(register) else {
-            // Who calls finds it as it was.
-            return at.frame.filter(|_| register == X86_64::RBP);
-        };
-        match rule {
-            RegisterRule::SameValue if register == X86_64::RBP => at.frame,
-            RegisterRule::Offset(offset) => memory(cfa.wrapping_add_signed(offset)),
-            RegisterRule::ValOffset(offset) => Some(cfa.wrapping_add_signed(offset)),
-            RegisterRule::Register(other) => value_of(other, at),
-            RegisterRule::Expression(place) => {
-                let place = self.evaluate(place, at, Some(cfa), memory)?;
-                memory(place)
+/// Bytes between stack and frame pointer of a function that has begun, by its first instructions.
+fn room(code: &[u8]) -> Option<u64> {
+    let code = code.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(code);
+    let mut code = code.strip_prefix(&[0x55, 0x48, 0x89, 0xe5])?;
+    let mut room = 0_u64;
+    loop {
+        (code, room) = match *code {
+            // PUSH of what the caller keeps in a register.
+            [0x53, ref rest @ ..] | [0x41, 0x54..=0x57, ref rest @ ..] => (rest, room + 8),
+            [0x48, 0x83, 0xec, by, ref rest @ ..] => (rest, room + u64::from(by)),
+            [0x48, 0x81, 0xec, a, b, c, d, ref rest @ ..] => {
+                (rest, room + u64::from(u32::from_le_bytes([a, b, c, d])))
             }
-            RegisterRule::ValExpression(value) => self.evaluate(value, at, Some(cfa), memory),
-            _ => None,
-        }
-    }
-
-    fn evaluate(
-        &self,
-        expression: UnwindExpression<usize>,
-        at: Registers,
-        cfa: Option<u64>,
-        memory: &mut impl FnMut(u64) -> Option<u64>,
-    ) -> Option<u64> {
-        const MOST: u32 = 256;
-        let encoding =
-            gimli::Encoding { address_size: 8, format: gimli::Format::Dwarf32, version: 4 };
-        let mut evaluation = expression.get(&self.table).ok()?.evaluation(encoding);
-        evaluation.set_max_iterations(MOST);
-        if let Some(cfa) = cfa {
-            evaluation.set_initial_value(cfa);
-        }
-        let mut result = evaluation.evaluate().ok()?;
-        loop {
-            let resumed = match result {
-                EvaluationResult::Complete => break,
-                EvaluationResult::RequiresRegister { register, .. } => {
-                    let value = value_of(register, at)?;
-                    evaluation.resume_with_register(Value::Generic(value))
-                }
-                EvaluationResult::RequiresMemory { address, size: 8, .. } => {
-                    evaluation.resume_with_memory(Value::Generic(memory(address)?))
-                }
-                _ => return None,
-            };
-            result = resumed.ok()?;
-        }
-        match evaluation.result().first()?.location {
-            Location::Address { address } => Some(address),
-            _ => None,
-        }
-    }
-}
-
-fn value_of(register: Register, at: Registers) -> Option<u64> {
-    match register {
-        X86_64::RSP => Some(at.stack),
-        X86_64::RBP => at.frame,
-        X86_64::RA => Some(at.program),
-        _ => None,
+            // OR of nothing: the page is touched before the next one is.
+            [0x48, 0x83, 0x0c, 0x24, 0x00, ref rest @ ..] => (rest, room),
+            _ => return Some(room),
+        };
     }
 }
 
@@ -249,8 +185,8 @@ mod tests {
     use crate::sys::procfs::{self, Doing};
 
     #[inline(never)]
+    #[allow(clippy::disallowed_methods, reason = "to sleep is what it is for")]
     fn innermost(seconds: u64) {
-        // Which calls the C library, without its own table of unwinding in between.
         std::thread::sleep(Duration::from_secs(seconds));
         std::hint::black_box(());
     }
@@ -294,6 +230,33 @@ mod tests {
         assert_eq!(sleep, Some(0), "{names:#?}");
         assert!(sleep < inner && inner < outer && outer.is_some(), "{names:#?}");
         assert!(names.last().unwrap().starts_with("libc.so.6"), "{names:#?}");
+    }
+
+    #[test]
+    fn a_function_tells_its_room_as_it_begins() {
+        let begins = [0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x48, 0x89, 0xe5];
+        let with = |code: &[u8]| room(&[&begins[..], code].concat());
+        assert_eq!(with(&[0x90]), Some(0));
+        assert_eq!(with(&[0x48, 0x83, 0xec, 0x20, 0x90]), Some(0x20));
+        assert_eq!(
+            with(&[0x41, 0x54, 0x53, 0x48, 0x81, 0xec, 0x30, 0x10, 0, 0, 0x90]),
+            Some(0x1040)
+        );
+        let touched =
+            [0x48, 0x81, 0xec, 0, 0x10, 0, 0, 0x48, 0x83, 0x0c, 0x24, 0, 0x48, 0x83, 0xec, 8];
+        assert_eq!(with(&touched), Some(0x1008));
+        assert_eq!(room(&[0x48, 0x83, 0xec, 0x20]), None);
+        assert_eq!(room(&[]), None);
+    }
+
+    #[test]
+    fn an_address_behind_a_call_tells_what_was_called() {
+        let before = |bytes: [u8; 8]| called(&bytes, 0x1000);
+        assert_eq!(before([0, 0, 0, 0xe8, 0, 1, 0, 0]), Called::At(0x1100));
+        assert_eq!(before([0, 0, 0, 0xe8, 0, 0xff, 0xff, 0xff]), Called::At(0xf00));
+        assert_eq!(before([0, 0, 0xff, 0x15, 1, 2, 3, 4]), Called::Something);
+        assert_eq!(before([0, 0, 0, 0, 0, 0, 0xff, 0xd0]), Called::Something);
+        assert_eq!(before([0x90; 8]), Called::Nothing);
     }
 
     #[test]

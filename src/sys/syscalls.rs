@@ -98,6 +98,13 @@ pub fn takes_descriptor(index: usize) -> bool {
     index < OTHER && !WITHOUT.contains(&name(index))
 }
 
+/// As [`takes_descriptor`], by name.
+#[must_use]
+pub fn takes_descriptor_by_name(name: &str) -> bool {
+    let index = BLOCKING.iter().position(|(known, _)| *known == name);
+    index.is_some_and(takes_descriptor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec,
-    Opts, Registry,
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// Seconds, from 100 µs to a minute: fast routes and blocking calls share one scale.
@@ -31,6 +31,12 @@ define_vec!(CounterVec GaugeVec IntCounterVec IntGaugeVec);
 impl Define for IntCounter {
     fn define(name: &str, _labels: &[&str], help: &str) -> prometheus::Result<Self> {
         IntCounter::new(name, help)
+    }
+}
+
+impl Define for Gauge {
+    fn define(name: &str, _labels: &[&str], help: &str) -> prometheus::Result<Self> {
+        Gauge::new(name, help)
     }
 }
 
@@ -145,6 +151,14 @@ metrics! {
         "Where the time of calls went; grows while they run.";
     call_blocked: CounterVec = "cofferdam_call_blocked_seconds_total" ["function", "syscall"]
         "Blocked time by system call: sampled shares of the blocked time of cofferdam_call_time_seconds_total.";
+    slow_calls: IntCounterVec = "cofferdam_slow_calls_total" ["function"]
+        "Calls that took longer than slow_log; counted as soon as they do.";
+    slow_calls_unlogged: IntCounterVec = "cofferdam_slow_calls_unlogged_total" ["function"]
+        "Slow calls without a line in the log, since there were too many at once.";
+    sampled_calls: Gauge = "cofferdam_sampled_calls" []
+        "Running calls that are looked at.";
+    sample_interval: Gauge = "cofferdam_sample_interval_seconds" []
+        "Time between two looks at each running call; longer than accounting.interval where there are many.";
     upstream_requests: IntCounterVec = "cofferdam_upstream_requests_total" ["upstream", "outcome"]
         "Requests passed to an upstream, by how its answers began or failed.";
     upstream_in_flight: IntGaugeVec = "cofferdam_upstream_in_flight" ["upstream"]

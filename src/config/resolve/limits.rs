@@ -23,6 +23,7 @@ pub(super) struct Limits {
     breaker: Option<Breaker>,
     spares: (usize, usize),
     timeout: Option<Duration>,
+    slow_log: Option<Duration>,
     kill_grace: Duration,
     on_disconnect: OnDisconnect,
     mode: Mode,
@@ -50,6 +51,7 @@ impl Limits {
             spares: self.spares.0,
             most_spares: self.spares.1,
             timeout: self.timeout,
+            slow_log: self.slow_log,
             kill_grace: self.kill_grace,
             on_disconnect: self.on_disconnect,
             sandbox: self.sandbox,
@@ -92,6 +94,7 @@ pub(super) fn limits(
         breaker: breaker(raw.breaker.as_ref().or(defaults.breaker.as_ref()), source),
         spares: spares(either(&raw.spares, &defaults.spares), max_concurrency, source),
         timeout: value_or(either(&raw.timeout, &defaults.timeout), half_minute).on(),
+        slow_log: value_or(either(&raw.slow_log, &defaults.slow_log), second).on(),
         kill_grace: value_or(either(&raw.kill_grace, &defaults.kill_grace), second)
             .on()
             .unwrap_or_default(),

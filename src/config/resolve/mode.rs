@@ -131,6 +131,7 @@ fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>)
             ("spares", span(&raw.spares), "it has no processes"),
             ("sandbox", span(&raw.sandbox), nothing),
             ("timeout", span(&raw.timeout), in_the_proxy),
+            ("slow_log", span(&raw.slow_log), "the event loop that would look is held by the call"),
             ("kill_grace", span(&raw.kill_grace), in_the_proxy),
             ("on_disconnect", span(&raw.on_disconnect), in_the_proxy),
             ("request_body", streamed, "the event loop that would read on is held by the call"),
