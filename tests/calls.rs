@@ -26,4 +26,5 @@ mod spares;
 mod streaming;
 mod success;
 pub mod swapped;
+mod truth;
 mod types;
