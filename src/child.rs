@@ -19,6 +19,8 @@ pub mod ready;
 pub mod run;
 pub mod sample;
 pub mod sandbox;
+pub mod sight;
+pub mod slow;
 pub mod spawner;
 pub mod start;
 pub mod wear;
@@ -54,6 +56,8 @@ pub struct Spec {
     pub meters: Meters,
     /// Looks at calls while they run.
     pub sampler: Sampler,
+    /// Which of its slow calls are written of.
+    pub slow: slow::Gate,
     /// Starts the workers.
     pub spawner: Spawner,
     /// Forks them, where the function says so.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::call::{Call, Outcome};
 use crate::child::library::Shelf;
 use crate::child::sandbox::confine;
+use crate::child::slow::Gate;
 use crate::child::{Coroner, Forge, Launch, Library, Meters, Sampler, Spawner, Spec, Sweeper};
 use crate::config::Function;
 use crate::config::function::{Entry, Mode};
@@ -151,6 +152,7 @@ pub fn spec(function: &Arc<Function>, resources: &Resources) -> Arc<Spec> {
         reply_cap: reply_cap(function),
         meters,
         sampler: resources.sampler.clone(),
+        slow: Gate::default(),
         spawner,
         function: Arc::clone(function),
     })

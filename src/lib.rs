@@ -14,6 +14,7 @@
 //! 3 child worker listen  the parent's side / the child's side of an isolated call / listening sockets
 //! 2 call config wire     plain values: the vocabulary, the settings, the frames
 //! 1 ffi telemetry        prototypes, values, libraries / metric and log definitions
+//! 1 symbols              what addresses of a process are called
 //! 0 sys                  safe names for kernel calls
 //! ```
 
@@ -30,6 +31,7 @@ pub mod layer;
 pub mod listen;
 pub mod route;
 pub mod server;
+pub mod symbols;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod telemetry;

@@ -103,7 +103,8 @@ pub fn resources(
     warn_if_scarce(config, descriptors);
     let program = WorkerProgram::locate(worker).map_err(AppError::runtime)?;
     let spawner = Spawner::start(program).map_err(AppError::runtime)?;
-    let sampler = Sampler::start(config.accounting.interval).map_err(AppError::runtime)?;
+    let sampler =
+        Sampler::start(config.accounting.interval, &metrics).map_err(AppError::runtime)?;
     let groups = Groups::prepare(&config.functions);
     let sweeper = Sweeper::start(groups).map_err(AppError::runtime)?;
     let stall_after = config.accounting.stall_after;
@@ -128,7 +129,7 @@ pub fn control_runtime() -> Result<Runtime, AppError> {
 }
 
 fn warn_if_scarce(config: &Config, descriptors: Option<u64>) {
-    const PER_WORKER: usize = 4;
+    const PER_WORKER: usize = 6;
     let workers = |function: &Arc<config::Function>| {
         let template = usize::from(function.has_template());
         function.max_concurrency + function.most_spares + template

@@ -4,6 +4,7 @@ mod client;
 mod death;
 mod handled;
 mod limit;
+mod slow;
 mod tally;
 pub mod verdict;
 
@@ -57,7 +58,7 @@ impl Opening {
         mut call: Call,
         reply: oneshot::Sender<Outcome>,
     ) -> (Self, CallFrame) {
-        let tally = Tally::open(thread, before, &call, &spec.sampler);
+        let tally = Tally::open(thread, before, &call, &spec);
         let handled = Handled::new(&call.input);
         let limit = Limit::new(spec.function.timeout, &call, tally.sent_ns());
         let input = std::mem::replace(&mut call.input, Input::Values(Vec::new()));
@@ -202,7 +203,7 @@ impl<P: Partner> Run<P> {
                 Some(Event::Deadline)
             }
             State::Busy => {
-                self.tally.watch(&self.spec.sampler, &self.spec.meters);
+                self.tally.look(&self.spec, &self.call, &self.handled.phases);
                 None
             }
             State::Killed => {
@@ -324,6 +325,8 @@ impl<P: Partner> Run<P> {
         self.tally.close(&self.spec.meters, outcome, &accounting);
         self.call.hold.ended(outcome.ending());
         verdict::log_end(&self.spec, self.call.id, outcome, &accounting, &self.handled.phases);
+        let used = (&accounting, &self.handled.phases);
+        self.tally.log_slow(&self.spec, &self.call, outcome, used);
     }
 
     fn answered(&mut self) -> Event {

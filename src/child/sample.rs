@@ -1,28 +1,36 @@
 //! Looks at calls while they run: one thread reads what the kernel says of each watched worker, so that the counters
 //! of a stuck call grow in its first seconds. Off the event loops: reading `/proc` of a hostile process may block.
 
+mod counted;
+pub mod live;
+
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use prometheus::Counter;
+use prometheus::Gauge;
 
-use crate::call::Accounting;
-use crate::child::Meters;
-use crate::sys::clock::monotonic_ns;
+use crate::call::{Accounting, RequestId};
+use crate::child::sight::{self, Doing};
+use crate::child::slow::SlowLog;
+use crate::child::{Meters, Spec};
+use crate::sys::clock::{monotonic_ns, thread_cpu_ns};
 use crate::sys::priority;
-use crate::sys::procfs::{self, Doing, Sched};
-use crate::sys::syscalls;
+use crate::sys::procfs::{self, Kept, Sched};
+use crate::telemetry::Metrics;
 
-/// A round of samples may take this part of one core: with many workers the rounds come less often.
-const PART_OF_A_CORE: u32 = 33;
+use counted::{Counted, Look};
+pub use live::Live;
+
+/// Looking may take this part of one core: of many calls each is looked at less often.
+const PART_OF_A_CORE: u32 = 45;
 
 /// Looking on gives way to working.
 const NICE: i32 = 10;
 
-/// The sampling thread.
+/// The sampling thread, and the one that writes of slow calls.
 #[derive(Clone)]
 pub struct Sampler(Arc<Shared>);
 
@@ -30,33 +38,48 @@ struct Shared {
     interval: Duration,
     watched: Mutex<Vec<Arc<Watched>>>,
     more: Condvar,
+    slow: SlowLog,
+    /// From one round to the next, seconds.
+    effective: Gauge,
+    looked_at: Gauge,
 }
 
 /// A call to look at.
 pub struct Watched {
-    pid: u32,
-    meters: Meters,
+    subject: Subject,
     is_over: AtomicBool,
-    counted: Mutex<Counted>,
+    looks: AtomicU32,
+    files: OnceLock<Option<Kept>>,
+    state: Mutex<State>,
 }
 
-/// What the counters hold of this call already, nanoseconds. The first look counts nothing: how much of what a worker
-/// used belongs to its call is known at the end, and counters never go back.
+/// Whose call it is, and who runs it.
+pub struct Subject {
+    /// The function's.
+    pub spec: Arc<Spec>,
+    /// Of the request.
+    pub id: RequestId,
+    /// The route that it came by.
+    pub route: Arc<str>,
+    /// The thread that runs the call, as the kernel numbers it.
+    pub thread: u32,
+    /// Its process.
+    pub process: u32,
+    /// What that thread had used before.
+    pub before: Sched,
+    /// When the call was sent to it, `CLOCK_MONOTONIC` nanoseconds.
+    pub sent_ns: u64,
+}
+
+/// What was found so far.
 #[derive(Default)]
-struct Counted {
-    first: Option<Look>,
-    cpu_user_ns: u64,
-    cpu_system_ns: u64,
-    runqueue_ns: u64,
-    blocked_ns: u64,
-    syscall: Option<usize>,
-}
-
-/// What the kernel said of a worker, and when.
-#[derive(Clone, Copy)]
-struct Look {
-    sched: Sched,
-    at_ns: u64,
+struct State {
+    counted: Counted,
+    last: Option<(Option<procfs::Doing>, Sched)>,
+    user_share: f64,
+    /// In words, where it waits.
+    what: Option<Arc<str>>,
+    since_ns: u64,
 }
 
 /// Keeps a call watched. Stop it before the worker is reaped: its number may be another's afterwards.
@@ -66,12 +89,21 @@ pub struct Watch {
 }
 
 impl Sampler {
-    /// Starts the thread `sampler`, which looks at each watched call once in `interval`, or less often under load.
+    /// Starts the thread `sampler`, which looks at each watched call once in `interval`, or less often under load; and the
+    /// thread `slow-log`.
     ///
     /// # Errors
     /// As `pthread_create(3)`.
-    pub fn start(interval: Duration) -> io::Result<Self> {
-        let shared = Arc::new(Shared { interval, watched: Mutex::default(), more: Condvar::new() });
+    pub fn start(interval: Duration, metrics: &Metrics) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            interval,
+            watched: Mutex::default(),
+            more: Condvar::new(),
+            slow: SlowLog::start()?,
+            effective: metrics.sample_interval.clone(),
+            looked_at: metrics.sampled_calls.clone(),
+        });
+        shared.effective.set(interval.as_secs_f64());
         let sampler = Self(Arc::clone(&shared));
         thread::Builder::new().name("sampler".into()).spawn(move || shared.serve())?;
         Ok(sampler)
@@ -83,119 +115,172 @@ impl Sampler {
         self.0.interval
     }
 
-    /// Looks at `pid` from now on.
+    /// Looks at a call from now on.
     #[must_use]
-    pub fn watch(&self, pid: u32, meters: &Meters) -> Watch {
+    pub fn watch(&self, subject: Subject) -> Watch {
         let watched = Arc::new(Watched {
-            pid,
-            meters: meters.clone(),
+            subject,
             is_over: AtomicBool::new(false),
-            counted: Mutex::default(),
+            looks: AtomicU32::new(0),
+            files: OnceLock::new(),
+            state: Mutex::default(),
         });
         lock(&self.0.watched).push(Arc::clone(&watched));
         self.0.more.notify_one();
         Watch { shared: Arc::clone(&self.0), watched }
+    }
+
+    /// All calls that are watched now, those that began first in front. Reads `/proc`: not on an event loop.
+    #[must_use]
+    pub fn live(&self) -> Vec<Live> {
+        let watched = lock(&self.0.watched).clone();
+        let mut live: Vec<Live> = watched.iter().filter_map(|watched| Live::of(watched)).collect();
+        live.sort_by_key(|live| std::cmp::Reverse(live.age));
+        live
     }
 }
 
 impl Shared {
     fn serve(&self) {
         let _may_not = priority::set_nice(NICE);
+        let mut sweep = Sweep::new();
         let mut pause = self.interval;
         loop {
-            let round = self.wait_for_round(pause);
-            let begun = Instant::now();
-            for watched in &round {
-                watched.sample();
-            }
-            pause = self.interval.max(begun.elapsed() * PART_OF_A_CORE);
+            self.rest(pause);
+            let begun_ns = thread_cpu_ns();
+            self.round(&mut sweep, begun_ns);
+            pause = self.interval.max(cpu_since(begun_ns) * PART_OF_A_CORE);
         }
     }
 
-    fn wait_for_round(&self, pause: Duration) -> Vec<Arc<Watched>> {
+    /// Until somebody is watched, and then `pause`.
+    fn rest(&self, pause: Duration) {
         let watched = lock(&self.watched);
+        if watched.is_empty() {
+            self.looked_at.set(0.0);
+        }
         let watched = self.more.wait_while(watched, |watched| watched.is_empty());
         drop(watched);
         thread::park_timeout(pause);
-        lock(&self.watched).clone()
     }
+
+    /// Looks at the new calls, then at the others in turn, as many as there is time for.
+    fn round(&self, sweep: &mut Sweep, begun_ns: u64) {
+        let time = self.interval / PART_OF_A_CORE;
+        for watched in self.newest() {
+            watched.sample();
+        }
+        while let Some(watched) = self.next(sweep) {
+            if !watched.is_new() {
+                watched.sample();
+            }
+            if cpu_since(begun_ns) > time {
+                return;
+            }
+        }
+        self.effective.set(sweep.begin().max(self.interval).as_secs_f64());
+    }
+
+    /// The latest is the last.
+    fn newest(&self) -> Vec<Arc<Watched>> {
+        let watched = lock(&self.watched);
+        self.looked_at.set(watched.len() as f64);
+        watched.iter().rev().take_while(|watched| watched.is_new()).cloned().collect()
+    }
+
+    fn next(&self, sweep: &mut Sweep) -> Option<Arc<Watched>> {
+        let next = lock(&self.watched).get(sweep.at).cloned();
+        sweep.at += 1;
+        next
+    }
+}
+
+/// One look at each call, over as many rounds as it takes.
+struct Sweep {
+    at: usize,
+    begun: Instant,
+}
+
+impl Sweep {
+    fn new() -> Self {
+        Self { at: 0, begun: Instant::now() }
+    }
+
+    /// The next one; how long the last one took.
+    fn begin(&mut self) -> Duration {
+        std::mem::replace(self, Self::new()).begun.elapsed()
+    }
+}
+
+fn cpu_since(begun_ns: u64) -> Duration {
+    Duration::from_nanos(thread_cpu_ns() - begun_ns)
 }
 
 impl Watched {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// The first look counts nothing, so the second one shall be soon.
+    fn is_new(&self) -> bool {
+        self.looks.load(Ordering::Relaxed) < 2
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// What is known of it; `None` once it is over. Reads `/proc`: not on an event loop.
+    #[must_use]
+    pub fn live(&self) -> Option<Live> {
+        Live::of(self)
+    }
+
+    /// One look. The lock is never held while `/proc` is read: the end of the call would wait for it.
     fn sample(&self) {
-        let doing = procfs::doing(self.pid);
-        let Some(sched) = procfs::sched(self.pid) else { return };
-        let user_share = procfs::user_share(self.pid).unwrap_or(1.0);
-        let look = Look { sched, at_ns: monotonic_ns() };
-        let mut counted = lock(&self.counted);
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let (process, thread) = (self.subject.process, self.subject.thread);
+        let Some(files) = self.files.get_or_init(|| Kept::open(thread)) else { return };
+        let doing = files.doing();
+        let Some(sched) = files.sched() else { return };
+        let at_ns = monotonic_ns();
+        let last = self.state().last;
+        let is_same = last == Some((doing, sched));
+        let found = (!is_same).then(|| sight::told(process, thread, doing));
+        let has_run = last.is_none_or(|(_, last)| last.cpu_ns != sched.cpu_ns);
+        let user_share = if has_run { procfs::user_share(thread) } else { None };
+        let mut state = self.state();
         // Set before the worker is reaped: what was read above is of this worker only if it is not set now.
-        if !self.is_over.load(Ordering::Acquire) {
-            let first = *counted.first.get_or_insert(look);
-            counted.sampled(&self.meters, &look.since(first, user_share), doing);
+        if !self.is_over() {
+            state.last = Some((doing, sched));
+            state.user_share = user_share.unwrap_or(state.user_share);
+            state.found(found, at_ns);
+            state.count(&self.subject.spec.meters, Look { sched, at_ns }, doing);
         }
     }
 }
 
-impl Look {
-    fn since(self, first: Look, user_share: f64) -> Accounting {
-        let cpu_ns = self.sched.cpu_ns.saturating_sub(first.sched.cpu_ns);
-        let runqueue_ns = self.sched.runqueue_ns.saturating_sub(first.sched.runqueue_ns);
-        let wall_ns = self.at_ns.saturating_sub(first.at_ns);
-        let cpu_user_ns = (cpu_ns as f64 * user_share) as u64;
-        Accounting {
-            cpu_user_ns,
-            cpu_system_ns: cpu_ns.saturating_sub(cpu_user_ns),
-            runqueue_ns,
-            blocked_ns: wall_ns.saturating_sub(cpu_ns + runqueue_ns),
-            wall_ns,
-            ..Accounting::default()
+impl State {
+    fn found(&mut self, found: Option<Doing>, at_ns: u64) {
+        let Some(found) = found else { return };
+        let what = match &found {
+            Doing::Waiting(waiting) => Some(waiting.to_string()),
+            _ => None,
+        };
+        if what.as_deref() != self.what.as_deref() {
+            self.what = what.map(Arc::from);
         }
-    }
-}
-
-impl Counted {
-    fn sampled(&mut self, meters: &Meters, used: &Accounting, doing: Option<Doing>) {
-        self.cpu(meters, used);
-        raise(&mut self.runqueue_ns, used.runqueue_ns, &meters.runqueue);
-        match doing {
-            // The CPU time of a running thread lags by up to a tick; the gap is not blocked time.
-            Some(Doing::Running) => {}
-            Some(Doing::Syscall { number, .. }) => {
-                self.syscall = Some(syscalls::index(number));
-                self.blocked(meters, used.blocked_ns);
-            }
-            None => self.blocked(meters, used.blocked_ns),
-        }
+        self.since_ns = at_ns;
     }
 
-    /// The share of user time moves between samples: what was counted of it stands, the sum is kept.
-    fn cpu(&mut self, meters: &Meters, used: &Accounting) {
-        let cpu_ns = used.cpu_user_ns + used.cpu_system_ns;
-        let most_user_ns = cpu_ns.saturating_sub(self.cpu_system_ns);
-        raise(&mut self.cpu_user_ns, used.cpu_user_ns.min(most_user_ns), &meters.cpu_user);
-        let system_ns = cpu_ns.saturating_sub(self.cpu_user_ns);
-        raise(&mut self.cpu_system_ns, system_ns, &meters.cpu_system);
-    }
-
-    fn blocked(&mut self, meters: &Meters, blocked_ns: u64) {
-        let place = &meters.blocked_in[self.syscall.unwrap_or(syscalls::UNSAMPLED)];
-        let mut in_place = self.blocked_ns;
-        raise(&mut in_place, blocked_ns, place);
-        raise(&mut self.blocked_ns, blocked_ns, &meters.blocked);
-    }
-
-    fn finish(&mut self, meters: &Meters, used: &Accounting) {
-        self.cpu(meters, used);
-        raise(&mut self.runqueue_ns, used.runqueue_ns, &meters.runqueue);
-        self.blocked(meters, used.blocked_ns);
-    }
-}
-
-/// Counts what `counter` does not hold yet: it never goes back.
-fn raise(counted_ns: &mut u64, total_ns: u64, counter: &Counter) {
-    if total_ns > *counted_ns {
-        counter.inc_by((total_ns - *counted_ns) as f64 / 1e9);
-        *counted_ns = total_ns;
+    fn count(&mut self, meters: &Meters, look: Look, doing: Option<procfs::Doing>) {
+        self.counted.sampled(meters, look, self.user_share, (doing, self.what.as_ref()));
     }
 }
 
@@ -205,9 +290,18 @@ impl Watch {
         self.watched.is_over.store(true, Ordering::Release);
     }
 
-    /// The call is over: counts what the samples have not.
-    pub fn finish(self, used: &Accounting) {
-        lock(&self.watched.counted).finish(&self.watched.meters, used);
+    /// The call is over: counts what the samples have not. What it waited for, and how long, the longest first.
+    pub fn finish(&self, used: &Accounting) -> Vec<(Arc<str>, Duration)> {
+        self.stop();
+        let mut state = self.watched.state();
+        state.counted.finish(&self.watched.subject.spec.meters, used);
+        live::durations(state.counted.waits())
+    }
+
+    /// Has a line written of a call that is slow and goes on; false where there are too many such lines to write.
+    #[must_use]
+    pub fn tell_slow(&self, phases: Option<String>, left_out: u64) -> bool {
+        self.shared.slow.tell(Arc::clone(&self.watched), phases, left_out)
     }
 }
 

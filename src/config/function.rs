@@ -45,6 +45,8 @@ pub struct Function {
     pub most_spares: usize,
     /// Of the call itself; `None` is "off".
     pub timeout: Option<Duration>,
+    /// A call that takes longer is slow; `None` is "off".
+    pub slow_log: Option<Duration>,
     /// Between SIGTERM and SIGKILL to the process group.
     pub kill_grace: Duration,
     /// What becomes of a call whose client left.

@@ -25,8 +25,7 @@ pub(crate) use queue::{Breaker, FairBy, Fairness, Queue, SpareRange, Spares};
 pub(crate) use read::{Field, Named, Off};
 use read::{Item, Read, field};
 pub(crate) use sandbox::{AnyOr, Limits, Sandbox};
-use section::Section;
-use section::mirror;
+use section::{Section, mirror};
 pub(crate) use section::{closest, list};
 pub(crate) use told::{Access, Accounting, Log, Trace};
 pub(crate) use unit::Size;
@@ -262,6 +261,8 @@ mirror! {
         "spares" spares: Off<Spares> = "2";
         /// Of the call itself; then the client has its 504 and the process group its SIGTERM.
         "timeout" timeout: Off<Duration> = "\"30s\"";
+        /// A call that takes longer is written of in the log: while it runs, with its stack, and when it ends.
+        "slow_log" slow_log: Off<Duration> = "\"1s\"";
         /// From SIGTERM to SIGKILL; "off" kills at once.
         "kill_grace" kill_grace: Off<Duration> = "\"1s\"";
         /// What becomes of a call whose client left: kill or finish.

@@ -49,12 +49,10 @@ struct Doings {
 impl Doings {
     fn of(thread: u32) -> Self {
         let (told, syscall, descriptor) = match procfs::doing(thread) {
-            Some(Doing::Syscall { number, first_argument }) => match syscalls::called(number) {
-                Some(name) => (
-                    format!("is in {name}"),
-                    Some(name),
-                    descriptor(thread, number, first_argument),
-                ),
+            Some(Doing::Syscall { number, arguments, .. }) => match syscalls::called(number) {
+                Some(name) => {
+                    (format!("is in {name}"), Some(name), descriptor(thread, number, arguments[0]))
+                }
                 None => ("waits outside any system call".to_owned(), None, None),
             },
             Some(Doing::Running) => ("computes".to_owned(), None, None),

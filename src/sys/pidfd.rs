@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -35,6 +35,17 @@ impl PidFd {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
         let bound = Timespec::try_from(bound).unwrap_or_default();
         !matches!(poll(&mut fds, Some(&bound)), Ok(0))
+    }
+}
+
+impl PidFd {
+    /// A duplicate of the process's descriptor `fd` (`pidfd_getfd(2)`, Linux 5.6): close it soon, what it stands for stays
+    /// open until then.
+    ///
+    /// # Errors
+    /// `EPERM` where this process may not trace the other, `EBADF` where it has none of that number.
+    pub fn duplicate(&self, fd: RawFd) -> io::Result<OwnedFd> {
+        Ok(pidfd_getfd(&self.0, fd, PidfdGetfdFlags::empty())?)
     }
 }
 

@@ -164,7 +164,7 @@ pub fn die_sooner(score: u16) -> io::Result<()> {
     }
 }
 
-/// Raises the soft limit of open descriptors to the hard one and returns it; each busy worker costs four.
+/// Raises the soft limit of open descriptors to the hard one and returns it; each busy worker costs six.
 #[must_use]
 pub fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);

@@ -23,6 +23,8 @@ const BLOCKING: &[(&str, i64)] = &[
     #[cfg(target_arch = "x86_64")]
     ("open", libc::SYS_open),
     ("openat", libc::SYS_openat),
+    // No system call: what `/proc/PID/syscall` says of a thread that waits outside any.
+    ("page_fault", -1),
     #[cfg(target_arch = "x86_64")]
     ("pause", libc::SYS_pause),
     #[cfg(target_arch = "x86_64")]
@@ -49,7 +51,7 @@ const BLOCKING: &[(&str, i64)] = &[
     ("writev", libc::SYS_writev),
 ];
 
-/// Index of a system call that [`name`] does not list, or of a wait outside any (a page fault).
+/// Index of a system call that [`name`] does not list.
 pub const OTHER: usize = BLOCKING.len();
 /// Index of blocked time that nobody looked at: a call shorter than one sampling interval.
 pub const UNSAMPLED: usize = OTHER + 1;
@@ -80,6 +82,7 @@ pub fn takes_descriptor(index: usize) -> bool {
         "nanosleep",
         "open",
         "openat",
+        "page_fault",
         "pause",
         "poll",
         "ppoll",
@@ -95,6 +98,13 @@ pub fn takes_descriptor(index: usize) -> bool {
     index < OTHER && !WITHOUT.contains(&name(index))
 }
 
+/// As [`takes_descriptor`], by name.
+#[must_use]
+pub fn takes_descriptor_by_name(name: &str) -> bool {
+    let index = BLOCKING.iter().position(|(known, _)| *known == name);
+    index.is_some_and(takes_descriptor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +112,8 @@ mod tests {
     #[test]
     fn numbers_and_names_meet() {
         assert_eq!(name(index(libc::SYS_recvfrom)), "recvfrom");
-        assert_eq!(name(index(-1)), "other");
+        assert_eq!(name(index(-1)), "page_fault");
+        assert_eq!(name(index(libc::SYS_getpid)), "other");
         assert_eq!(name(OTHER), "other");
         assert_eq!(name(UNSAMPLED), "unsampled");
         assert!(takes_descriptor(index(libc::SYS_read)));

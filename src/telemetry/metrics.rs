@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{
-    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
 
@@ -109,6 +109,13 @@ impl Define for HistogramVec {
     fn define(name: &'static str, labels: Labels, help: &str) -> prometheus::Result<Self> {
         let options = HistogramOpts::new(name, help).buckets(bounds(name).to_vec());
         HistogramVec::new(options, labels)
+    }
+}
+
+impl Define for Gauge {
+    const KIND: Kind = Kind::Gauge;
+    fn define(name: &'static str, _labels: Labels, help: &str) -> prometheus::Result<Self> {
+        Gauge::new(name, help)
     }
 }
 
@@ -242,6 +249,14 @@ metrics! {
         "Where the time of calls went; grows while they run.";
     call_blocked: CounterVec = "cofferdam_call_blocked_seconds_total" ["function", "syscall"]
         "Blocked time by system call: sampled shares of the blocked time of cofferdam_call_time_seconds_total.";
+    slow_calls: IntCounterVec = "cofferdam_slow_calls_total" ["function"]
+        "Calls that took longer than slow_log; counted as soon as they do.";
+    slow_calls_unlogged: IntCounterVec = "cofferdam_slow_calls_unlogged_total" ["function"]
+        "Slow calls without a line in the log, since there were too many at once.";
+    sampled_calls: Gauge = "cofferdam_sampled_calls" []
+        "Running calls that are looked at.";
+    sample_interval: Gauge = "cofferdam_sample_interval_seconds" []
+        "Time between two looks at each running call; longer than accounting.interval where there are many.";
     upstream_requests: IntCounterVec = "cofferdam_upstream_requests_total" ["upstream", "outcome"]
         "Requests passed to an upstream, by how its answers began or failed.";
     upstream_in_flight: IntGaugeVec = "cofferdam_upstream_in_flight" ["upstream"]

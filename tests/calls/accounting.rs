@@ -15,18 +15,18 @@ const MIXED: &str = "prototype = \"int mixed(int sleep, int spin)\"\n\
 
 /// `Server-Timing` of one call, milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
-struct Timing {
-    queue: f64,
-    start: f64,
-    cpu: f64,
-    runqueue: f64,
-    blocked: f64,
-    total: f64,
+pub struct Timing {
+    pub queue: f64,
+    pub start: f64,
+    pub cpu: f64,
+    pub runqueue: f64,
+    pub blocked: f64,
+    pub total: f64,
 }
 
 impl Timing {
     #[track_caller]
-    fn of(answer: &Response) -> Self {
+    pub fn of(answer: &Response) -> Self {
         let text = answer.header("server-timing").expect("it was asked for");
         let part = |name: &str| {
             let parts = text.split(", ").filter_map(|part| part.split_once(";dur="));
@@ -44,7 +44,7 @@ impl Timing {
     }
 
     /// The function's own time.
-    fn own(&self) -> f64 {
+    pub fn own(&self) -> f64 {
         self.cpu + self.runqueue + self.blocked
     }
 }

@@ -241,6 +241,7 @@ handler = "f"
 max_concurrency = 6
 queue = { length = "off" }
 kill_grace = "off"
+slow_log = "off"
 on_disconnect = "finish"
 "#,
     )
@@ -253,6 +254,7 @@ on_disconnect = "finish"
         (function.kill_grace, function.on_disconnect),
         (Duration::ZERO, OnDisconnect::Finish)
     );
+    assert_eq!(function.slow_log, None);
     assert_eq!(function.library, PathBuf::from("libf.so"));
 }
 

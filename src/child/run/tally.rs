@@ -1,11 +1,17 @@
 //! What a call took, and the counters that are told: while it runs, and once when it is over.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::call::{Accounting, Call};
+use crate::child::Spec;
 use crate::child::account::{Seen, settle};
 use crate::child::meters::{CallOutcome, Meters};
-use crate::child::sample::{Sampler, Watch, count_whole};
+use crate::child::run::slow::Slow;
+use crate::child::sample::{Subject, Watch, count_whole};
+use crate::ffi::phases::Phases;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::procfs::{self, Sched};
 use crate::wire::Spent;
@@ -18,6 +24,8 @@ pub(super) struct Tally {
     trace: Option<u128>,
     look_at: Option<Instant>,
     watch: Option<Watch>,
+    slow: Slow,
+    waits: Vec<(Arc<str>, Duration)>,
     is_closed: bool,
     /// What the runs before this one took.
     earlier: Accounting,
@@ -27,7 +35,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Of a call that is sent now. `before` is what the worker's main thread had used.
-    pub(super) fn open(pid: u32, before: Sched, call: &Call, sampler: &Sampler) -> Self {
+    pub(super) fn open(pid: u32, before: Sched, call: &Call, spec: &Spec) -> Self {
         let sent_ns = monotonic_ns();
         let earlier = call.kept.as_ref().and_then(|kept| kept.earlier);
         // A run after another waits for nothing but its worker.
@@ -40,27 +48,55 @@ impl Tally {
             before,
             seen: Seen { arrived_ns, granted_ns, sent_ns, ended_ns: sent_ns },
             trace: call.trace,
-            look_at: Some(Instant::now() + sampler.interval()),
+            look_at: Some(Instant::now() + spec.sampler.interval()),
             watch: None,
+            slow: Slow::open(spec),
+            waits: Vec::new(),
             is_closed: false,
             earlier: earlier.map(|earlier| earlier.accounting).unwrap_or_default(),
             own: Accounting::default(),
         }
     }
 
-    /// When the call is worth a look; `None` once somebody looks.
+    /// When the call is next worth a look.
     pub(super) fn look_at(&self) -> Option<Instant> {
-        self.look_at
+        self.look_at.into_iter().chain(self.slow.at()).min()
     }
 
     pub(super) fn sent_ns(&self) -> u64 {
         self.seen.sent_ns
     }
 
-    /// From now on the sampler looks at it.
-    pub(super) fn watch(&mut self, sampler: &Sampler, meters: &Meters) {
-        self.look_at = None;
-        self.watch = Some(sampler.watch(self.pid, meters));
+    /// It is worth a look now: from now on the sampler looks at it. Where it is slow that is told.
+    pub(super) fn look(&mut self, spec: &Arc<Spec>, call: &Call, phases: &Phases) {
+        if self.look_at.take().is_some() {
+            self.watch = Some(spec.sampler.watch(self.subject(spec, call)));
+        }
+        self.slow.look(spec, self.watch.as_ref(), phases);
+    }
+
+    fn subject(&self, spec: &Arc<Spec>, call: &Call) -> Subject {
+        let is_isolated = spec.function.mode.is_isolated();
+        Subject {
+            spec: Arc::clone(spec),
+            id: call.id,
+            route: Arc::clone(&call.route),
+            thread: self.pid,
+            process: if is_isolated { self.pid } else { std::process::id() },
+            before: self.before,
+            sent_ns: self.seen.sent_ns,
+        }
+    }
+
+    /// The call is counted; where it was slow that is told.
+    pub(super) fn log_slow(
+        &mut self,
+        spec: &Spec,
+        call: &Call,
+        outcome: CallOutcome,
+        used: (&Accounting, &Phases),
+    ) {
+        self.slow.ended(spec, (call, self.pid), outcome, used, &self.waits);
     }
 
     /// The worker is about to be reaped: its number may be another's afterwards.
@@ -114,7 +150,7 @@ impl Tally {
     /// Counts where the time of this run went.
     pub(super) fn count_time(&mut self, meters: &Meters) {
         match self.watch.take() {
-            Some(watch) => watch.finish(&self.own),
+            Some(watch) => self.waits = watch.finish(&self.own),
             None => count_whole(meters, &self.own),
         }
     }

@@ -28,6 +28,7 @@ pub(super) struct Limits {
     poison: Option<Poison>,
     spares: (usize, usize),
     timeout: Option<Duration>,
+    slow_log: Option<Duration>,
     kill_grace: Duration,
     on_disconnect: OnDisconnect,
     mode: Mode,
@@ -57,6 +58,7 @@ impl Limits {
             spares: self.spares.0,
             most_spares: self.spares.1,
             timeout: self.timeout,
+            slow_log: self.slow_log,
             kill_grace: self.kill_grace,
             on_disconnect: self.on_disconnect,
             sandbox: self.sandbox,
@@ -101,6 +103,7 @@ pub(super) fn limits(
         poison: poison(either(&raw.poison, &defaults.poison), source),
         spares: spares(either(&raw.spares, &defaults.spares), max_concurrency, source),
         timeout: value_or(either(&raw.timeout, &defaults.timeout), half_minute).on(),
+        slow_log: value_or(either(&raw.slow_log, &defaults.slow_log), second).on(),
         kill_grace: value_or(either(&raw.kill_grace, &defaults.kill_grace), second)
             .on()
             .unwrap_or_default(),

@@ -134,6 +134,7 @@ fn only_what_goes_with(mode: Mode, raw: &raw::Function, source: &mut Source<'_>)
             ("spares", span(&raw.spares), "it has no processes"),
             ("sandbox", span(&raw.sandbox), nothing),
             ("timeout", span(&raw.timeout), in_the_proxy),
+            ("slow_log", span(&raw.slow_log), "the event loop that would look is held by the call"),
             ("kill_grace", span(&raw.kill_grace), in_the_proxy),
             ("retry", span(&raw.retry), the_end),
             ("poison", span(&raw.poison), the_end),

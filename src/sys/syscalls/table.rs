@@ -106,6 +106,8 @@ mod tests {
     #[test]
     fn names_have_their_numbers() {
         assert_eq!(number("read"), Some(libc::SYS_read));
+        assert_eq!(called(libc::SYS_read), Some("read"));
+        assert_eq!(called(-1), None);
         assert_eq!(number("landlock_restrict_self"), Some(446));
         assert_eq!(number("SYS_read"), None);
         assert_eq!(number("reed"), None);
