@@ -82,7 +82,7 @@ impl<'d> Stage<'d> {
         let pieces = Pieces::default();
         Self {
             ours: ours.try_clone().unwrap(),
-            control: Control::new(ours, FRAME).unwrap(),
+            control: Control::begin(ours, FRAME, Vec::new()).unwrap(),
             feed: Feed::of(pieces.clone()),
             pieces,
             theirs,
