@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use super::ground::{Versions, build_ids, reload, serves};
 use crate::calls::ground::{Calm, of, start};
 use crate::support::Cofferdam;
+use crate::support::process::descriptors;
 
-const INIT: &str = "spares = 1\ninit = \"int set_up(void)\"";
+/// One slot: a pool does not grow then.
+const INIT: &str = "spares = 1\nmax_concurrency = 1\ninit = \"int set_up(void)\"";
 
 /// A reload refuses what the file is now, says why at level ERROR, and all is as before.
 #[track_caller]
@@ -32,8 +34,8 @@ fn each_broken_version_is_refused_and_the_old_one_lives() {
     for mode in ["", "\nspawn = \"fork\"", "\nmode = \"pool\""] {
         let versions = Versions::new();
         let cofferdam = start(&[versions.function("f", &format!("{INIT}{mode}"))]);
-        let there = || of(&cofferdam, "workers", "f", &[]);
-        eventually!(there(), |count| *count == if mode.contains("fork") { 2.0 } else { 1.0 });
+        let there = |state| of(&cofferdam, "workers", "f", &[("state", state)]);
+        eventually!(there("spare") + there("idle"), |count| *count == 1.0);
         let calm = Calm::of(&cofferdam);
         let whole = Versions::bytes(&["-DVERSION=2"]);
         let mut other = whole.clone();
@@ -67,6 +69,8 @@ fn each_broken_version_is_refused_and_the_old_one_lives() {
         refused(&cofferdam, &versions, "Is a directory");
         std::fs::remove_dir(versions.path()).unwrap();
         calm.returns(&cofferdam);
+        let copies = descriptors(cofferdam.pid());
+        assert_eq!(copies.iter().filter(|link| link.contains("memfd:")).count(), 1, "{copies:?}");
         // The old one again is no new version, and all is well.
         versions.becomes(&["-DVERSION=1"]);
         cofferdam.signal(rustix::process::Signal::HUP);

@@ -53,7 +53,8 @@ impl Changes {
 const KINDS: [(&str, &str); 4] = [
     ("exec", "spares = 1"),
     ("fork", "spares = 1\nspawn = \"fork\""),
-    ("pool", "spares = 1\nmode = \"pool\""),
+    // One slot: a pool does not grow then.
+    ("pool", "spares = 1\nmax_concurrency = 1\nmode = \"pool\""),
     ("detached", "spares = 1\nmode = \"detached\"\nqueue = { length = 5000 }"),
 ];
 
