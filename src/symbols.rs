@@ -6,9 +6,11 @@ pub mod image;
 pub mod unwind;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::sys::copies;
 use crate::sys::procfs::maps::{self, Mapping};
 
 pub use image::Image;
@@ -30,10 +32,26 @@ impl Symbols {
     /// The program or library at `path`; `None` where it is none. Blocks: it is read when it is first asked for.
     pub fn image(&mut self, path: &Path) -> Option<Arc<Image>> {
         let (file, identity) = image::open(path)?;
+        self.read(file, identity, file_name(&path.to_string_lossy()))
+    }
+
+    /// That which a mapping is of.
+    fn image_of(&mut self, mapping: &Mapping) -> Option<Arc<Image>> {
+        match (mapping.file(), mapping.in_memory()) {
+            (Some(path), _) => self.image(Path::new(path)),
+            (None, Some(name)) => {
+                let (file, identity) = image::identified(copies::open(mapping.inode)?)?;
+                self.read(file, identity, name)
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn read(&mut self, file: File, identity: image::Identity, name: &str) -> Option<Arc<Image>> {
         if let Some(known) = self.images.get(&identity) {
             return known.clone();
         }
-        let image = Image::read(file, file_name(&path.to_string_lossy())).map(Arc::new);
+        let image = Image::read(file, name).map(Arc::new);
         let kept = |image: &Option<Arc<Image>>| image.as_ref().map_or(0, |image| image.bytes());
         let bytes: usize = self.images.values().map(kept).sum();
         if self.images.len() >= MOST_IMAGES || bytes + kept(&image) > MOST_BYTES {
@@ -53,7 +71,7 @@ impl Symbols {
             Some(before) if mapping.path.is_empty() && before.end == mapping.start => before,
             _ => mapping,
         };
-        let image = self.image(Path::new(owner.file()?))?;
+        let image = self.image_of(owner)?;
         let in_file = image.address_of(owner.offset)?;
         Some((image, owner.start.wrapping_sub(in_file)))
     }

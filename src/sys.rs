@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod copies;
 pub mod descriptors;
 pub mod environment;
 pub mod faults;

@@ -44,9 +44,9 @@ pub enum DossiersError {
 /// # Errors
 /// The folder cannot be written to.
 pub fn start(config: &Config, metrics: &Metrics) -> Result<Option<Coroner>, DossiersError> {
-    let Some(dossiers) = &config.dossiers else { return Ok(None) };
     let [written, failed, dropped] = ["written", "failed", "dropped"]
         .map(|result| metrics.dossiers.with_label_values(&[result]));
+    let Some(dossiers) = &config.dossiers else { return Ok(None) };
     let secrets = Redaction::new(config.log.access.redact.clone());
     let writer = Writer {
         folder: Folder::open(&dossiers.directory, dossiers.keep, dossiers.size)?,

@@ -13,7 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::sys::copies;
 use copy::Digest;
 
 pub use shelf::Shelf;
@@ -28,7 +30,7 @@ pub struct Library {
     /// Of its file, and of those beside it that it needs.
     stamps: Vec<(PathBuf, Option<Stamp>)>,
     /// What workers load; `None` where the loader is to find it by its name.
-    file: Option<File>,
+    file: Option<Arc<File>>,
     digest: Option<Digest>,
     build_id: Option<String>,
     origins: Vec<PathBuf>,
@@ -95,7 +97,11 @@ impl Library {
         self.digest = Some(digest);
         let is_written = original.metadata().ok().map(|about| Stamp::of(&about)) != Some(stamp);
         let facts = facts::facts(&file);
-        self.file = (!is_named).then_some(file);
+        if !is_named {
+            let file = Arc::new(file);
+            copies::know(&file).map_err(|problem| problem.to_string())?;
+            self.file = Some(file);
+        }
         if is_written {
             return Err(format!("{} is being written: replace it by a rename", place.display()));
         }

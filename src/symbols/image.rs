@@ -58,7 +58,11 @@ struct Symbol {
 
 /// A regular file, opened without waiting for anybody.
 pub(super) fn open(path: &Path) -> Option<(File, Identity)> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    identified(File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?)
+}
+
+/// A regular file.
+pub(super) fn identified(file: File) -> Option<(File, Identity)> {
     let about = file.metadata().ok()?;
     let written = (about.mtime(), about.mtime_nsec());
     about.is_file().then_some((file, (about.dev(), about.ino(), about.len(), written)))

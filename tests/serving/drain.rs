@@ -116,7 +116,7 @@ fn what_takes_too_long_is_cut() {
     assert_eq!(cofferdam.wait(SOON).code(), Some(0));
     assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
     assert_eq!(client.rest().unwrap(), b"");
-    let told = |line: &String| line.contains("drain_timeout") && line.contains("1 connections");
+    let told = |line: &String| line.contains("drain_timeout") && line.contains("1 connection,");
     eventually!(cofferdam.stderr(), |lines| lines.iter().any(told));
 }
 

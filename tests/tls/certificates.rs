@@ -66,7 +66,7 @@ fn sighup_reads_at_once_and_ends_nothing() {
         eventually!(reloads(&cofferdam, "ok"), |n| *n == f64::from(count));
     }
     assert_eq!(get(&cofferdam, &Trust::of(&authority)), "made");
-    let told = |line: &String| line.contains("SIGHUP: reading the certificates of 1 listeners");
+    let told = |line: &String| line.contains("SIGHUP: reading the certificates of 1 listener");
     eventually!(cofferdam.stderr(), |lines| lines.iter().filter(|l| told(l)).count() == 3);
 
     let plain = Cofferdam::start(&format!("upstream = \"{}\"\n", upstream.url()));

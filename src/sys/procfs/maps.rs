@@ -18,6 +18,8 @@ pub struct Mapping {
     pub is_executable: bool,
     /// Where it begins in its file, bytes.
     pub offset: u64,
+    /// Of its file.
+    pub inode: u64,
     /// Its file, `[stack]` and the like; empty for memory alone.
     pub path: String,
 }
@@ -27,6 +29,12 @@ impl Mapping {
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         (self.path.starts_with('/') && !self.path.ends_with(" (deleted)")).then_some(&self.path)
+    }
+
+    /// The name of a file that lives in memory alone.
+    #[must_use]
+    pub fn in_memory(&self) -> Option<&str> {
+        self.path.strip_prefix("/memfd:")?.strip_suffix(" (deleted)")
     }
 }
 
@@ -55,12 +63,13 @@ fn parse(line: &str) -> Option<Mapping> {
     let (start, end) = fields.next()?.split_once('-')?;
     let rights = fields.next()?;
     let offset = hex(fields.next()?)?;
-    let (_device, _inode) = (fields.next()?, fields.next()?);
+    let (_device, inode) = (fields.next()?, fields.next()?.parse().ok()?);
     Some(Mapping {
         start: hex(start)?,
         end: hex(end)?,
         is_executable: rights.as_bytes().get(2) == Some(&b'x'),
         offset,
+        inode,
         path: fields.next().unwrap_or_default().trim_start().to_owned(),
     })
 }
@@ -74,7 +83,9 @@ mod tests {
         let line = "7f00-7f10 r-xp 00002000 08:01 42                         /lib/a b.so";
         let mapping = parse(line).unwrap();
         assert_eq!((mapping.start, mapping.end, mapping.offset), (0x7f00, 0x7f10, 0x2000));
-        assert!(mapping.is_executable);
+        assert!(mapping.is_executable && mapping.inode == 42);
+        let copy = parse("10-20 r-xp 00000000 00:01 7      /memfd:a.so (deleted)").unwrap();
+        assert_eq!((copy.in_memory(), copy.file()), (Some("a.so"), None));
         assert_eq!(mapping.file(), Some("/lib/a b.so"));
         for (line, file) in [
             ("10-20 rw-p 00000000 00:00 0 ", None),
