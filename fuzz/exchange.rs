@@ -104,7 +104,7 @@ impl<'d> Stage<'d> {
             3 | 4 => self.turn(true).await,
             5 => self.turn(false).await,
             6 => self.feed(size),
-            _ if size % 4 == 0 => drop(self.control.take_file()),
+            _ if size.is_multiple_of(4) => drop(self.control.take_file()),
             _ => self.files(size % 4 == 1),
         }
         assert!(self.open() <= usize::from(self.takes_files), "descriptors that nobody asked for");

@@ -230,7 +230,7 @@ impl Control {
                 return Ok(frame);
             }
             match self.incoming.fill(self.stream.as_fd()) {
-                Ok(count) if count > 0 => {}
+                Ok(came) if came.bytes > 0 => {}
                 Err(Errno::INTR) => {}
                 Ok(_) | Err(_) => return Err(ControlError::Closed),
             }

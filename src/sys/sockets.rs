@@ -1,4 +1,4 @@
-//! Options of listening sockets, which accepted ones inherit; and of pairs.
+//! Options of listening sockets, which accepted ones inherit; pairs, and what comes over them.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use std::os::unix::net::UnixStream;
 
+use rustix::io::Errno;
 use rustix::net::sockopt::{
     set_socket_send_buffer_size, set_socket_send_buffer_size_force, set_tcp_nodelay,
     set_tcp_user_timeout,
@@ -26,6 +27,30 @@ pub fn send_at_once(socket: impl AsFd) -> io::Result<()> {
 pub fn give_up_after(socket: impl AsFd, limit: Duration) -> io::Result<()> {
     let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
     Ok(set_tcp_user_timeout(socket, milliseconds)?)
+}
+
+/// Reads into the room that `into` has, without waiting. Descriptors that come along are closed; whether there were any, since
+/// the kernel ends a read behind them (`unix(7)`).
+///
+/// # Errors
+/// As `recvmsg(2)`.
+pub fn receive(socket: impl AsFd, into: &mut Vec<u8>) -> rustix::io::Result<(usize, bool)> {
+    let room = into.spare_capacity_mut();
+    let mut piece = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+    // SAFETY: all zeros is an empty message.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut piece;
+    message.msg_iovlen = 1;
+    // SAFETY: the message names the vector's room, which nobody else has now, and no room for descriptors.
+    let result =
+        unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
+    let Ok(bytes) = usize::try_from(result) else {
+        let problem = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        return Err(Errno::from_raw_os_error(problem));
+    };
+    // SAFETY: the kernel has written so many bytes, into the room.
+    unsafe { into.set_len(into.len() + bytes) };
+    Ok((bytes, message.msg_flags & libc::MSG_CTRUNC != 0))
 }
 
 /// What one end of a pair may have sent before the other reads.

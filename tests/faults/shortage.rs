@@ -20,8 +20,7 @@ fn start(spares: u32, with: impl FnOnce(Builder) -> Builder) -> Cofferdam {
     let keys = format!("breaker = {{ for = \"200ms\" }}\nspares = {spares}");
     let file = fault("deaths", NAME, &keys)
         + "[[routes]]\npath = \"/pong\"\nrespond = { body = \"pong\\n\" }\n";
-    let cofferdam = with(Cofferdam::builder().config(&file)).start();
-    cofferdam
+    with(Cofferdam::builder().config(&file)).start()
 }
 
 fn spares(cofferdam: &Cofferdam) -> f64 {

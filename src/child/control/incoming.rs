@@ -3,12 +3,12 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tokio::io::unix::AsyncFdReadyGuard;
 
 use super::ControlError;
+use crate::sys::sockets::receive;
 use crate::wire::FromWorker;
 use crate::wire::codec::{HEADER, decode_from_worker, frame_len};
 
@@ -37,10 +37,10 @@ impl Incoming {
     ) -> Result<(), ControlError> {
         let room = self.received.capacity() - self.received.len();
         match self.fill(ready.get_inner().as_fd()) {
-            Ok(0) => Err(ControlError::Closed),
-            Ok(count) => {
-                // There is no more, but for what follows a descriptor (`epoll(7)`, `unix(7)`).
-                if count < room && !self.takes_files {
+            Ok(Came { bytes: 0, .. }) => Err(ControlError::Closed),
+            Ok(Came { bytes, with_descriptors }) => {
+                // There is no more, but for what follows a descriptor, taken or not (`epoll(7)`, `unix(7)`).
+                if bytes < room && !with_descriptors {
                     ready.clear_ready();
                 }
                 Ok(())
@@ -55,11 +55,12 @@ impl Incoming {
         }
     }
 
-    pub(super) fn fill(&mut self, socket: BorrowedFd<'_>) -> rustix::io::Result<usize> {
-        match self.takes_files {
-            false => rustix::io::read(socket, spare_capacity(&mut self.received)),
-            true => receive_with(socket, &mut self.received, &mut self.file),
+    pub(super) fn fill(&mut self, socket: BorrowedFd<'_>) -> rustix::io::Result<Came> {
+        if self.takes_files {
+            return receive_with(socket, &mut self.received, &mut self.file);
         }
+        let (bytes, with_descriptors) = receive(socket, &mut self.received)?;
+        Ok(Came { bytes, with_descriptors })
     }
 
     /// A complete frame from what was received, else room for more of it.
@@ -79,12 +80,19 @@ impl Incoming {
     }
 }
 
+/// What one look at a socket brought.
+pub(super) struct Came {
+    pub(super) bytes: usize,
+    /// The kernel ends a read behind them: there may be more.
+    with_descriptors: bool,
+}
+
 /// Fills the room that `received` has, and keeps a descriptor that comes along: one, whatever else there is the kernel closes.
 fn receive_with(
     stream: impl AsFd,
     received: &mut Vec<u8>,
     file: &mut Option<OwnedFd>,
-) -> rustix::io::Result<usize> {
+) -> rustix::io::Result<Came> {
     let filled = received.len();
     received.resize(received.capacity(), 0);
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -93,10 +101,12 @@ fn receive_with(
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let result = recvmsg(stream, &mut into, &mut rights, flags).map(|message| message.bytes);
     received.truncate(filled + result.unwrap_or(0));
+    let mut with_descriptors = false;
     for message in rights.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            with_descriptors = true;
             descriptors.for_each(|descriptor| *file = Some(descriptor));
         }
     }
-    result
+    result.map(|bytes| Came { bytes, with_descriptors })
 }
