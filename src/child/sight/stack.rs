@@ -78,6 +78,7 @@ mod tests {
             end: start + 0x100,
             is_executable: true,
             offset: 0,
+            inode: 0,
             path: path.to_owned(),
         };
         let maps = [
