@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::call::{Accounting, Answer, Call, Failure, Outcome, Reason};
@@ -155,8 +154,7 @@ impl<P: Partner> Run<P> {
             }
         }
         if self.state == State::Resting {
-            // The answer is sent on before this worker is looked after.
-            yield_now().await;
+            // Before the client hears: its next call finds this worker.
             self.partner.absorb();
             verdict::log_output(&self.spec, self.call.id, &self.partner.printed());
             return After::Rested(Rested { partner: self.partner, accounting: self.accounting });
