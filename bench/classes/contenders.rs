@@ -111,7 +111,7 @@ int main(void) {
 "#;
 
 fn fcgiwrap(folder: &Path, address: SocketAddr) -> Vec<Child> {
-    let (program, socket) = (folder.join("nothing"), folder.join("cgi"));
+    let (program, socket) = (folder.join("nothing"), folder.join("app.sock"));
     compile(CGI, &["-O2"], &program);
     let server = format!(
         "server {{ listen {address}; location / {{ include /etc/nginx/fastcgi_params;\n\
@@ -141,7 +141,7 @@ int answer(void *request) {
 "#;
 
 fn uwsgi(folder: &Path, address: SocketAddr) -> Vec<Child> {
-    let (library, socket) = (folder.join("symcall.so"), folder.join("uwsgi"));
+    let (library, socket) = (folder.join("symcall.so"), folder.join("app.sock"));
     compile(SYMCALL, &["-O2", "-shared", "-fPIC"], &library);
     let server = format!(
         "server {{ listen {address}; location / {{ include /etc/nginx/uwsgi_params;\nuwsgi_pass unix:{}; }} }}\n",

@@ -63,9 +63,9 @@ fn a_handler_that_never_looks_is_ended_at_once() {
     let calm = Calm::of(&cofferdam);
     let begun = Instant::now();
     leave(&cofferdam, "/deaf", "deaf");
+    eventually!(calls(&cofferdam, "deaf", "cancelled"), |count| *count == 1.0);
     calm.returns(&cofferdam);
     assert!(begun.elapsed() < Duration::from_secs(10));
-    assert_eq!(calls(&cofferdam, "deaf", "cancelled"), 1.0);
 }
 
 #[test]
@@ -88,8 +88,9 @@ fn phases_are_told_to_whom_asks_and_to_the_log() {
                 let ms: f64 = after.split(',').next().unwrap().parse().unwrap();
                 assert!(ms >= least && ms < 5000.0, "{timing}");
             };
-            at_least("connect", 40.0);
-            at_least("fetch", 40.0);
+            // The proxy takes the time when it hears of a phase, which may be a moment late.
+            at_least("connect", 39.0);
+            at_least("fetch", 39.0);
             at_least("queue", 0.0);
         }
     }
