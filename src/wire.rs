@@ -12,7 +12,7 @@ pub use confinement::{Confinement, Group};
 pub use fault::{Fault, Module};
 
 /// Both programs must speak the same version; a worker that hears another one answers [`FromWorker::Failed`].
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The variable that marks a worker and all that it starts: a number of [`MARK_DIGITS`] digits.
 pub const MARK: &str = "COFFERDAM_CALL";
@@ -199,6 +199,8 @@ pub enum FromWorker {
     Phase {
         /// Of the call.
         id: u64,
+        /// Since when: `CLOCK_MONOTONIC` nanoseconds.
+        at_ns: u64,
         /// Its own word; empty for nothing in particular.
         name: String,
     },

@@ -70,7 +70,7 @@ pub fn from_worker() -> Vec<FromWorker> {
         FromWorker::End { id: 7, code: -2, spent: Spent::default() },
         FromWorker::Log { level: 3, message: "line".into() },
         FromWorker::File { id: 7, status: 200, headers: vec![], offset: 1, length: 2 },
-        FromWorker::Phase { id: 7, name: "fetch".into() },
+        FromWorker::Phase { id: 7, at_ns: 1, name: "fetch".into() },
     ]
 }
 

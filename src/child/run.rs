@@ -288,7 +288,7 @@ impl<P: Partner> Run<P> {
             FromWorker::File { id: of, status, headers, offset, length } if of == id => {
                 self.file((status, headers), offset, length)
             }
-            FromWorker::Phase { id: of, name } if of == id => self.phase(&name),
+            FromWorker::Phase { id: of, at_ns, name } if of == id => self.phase(&name, at_ns),
             FromWorker::End { id: of, code, spent } if of == id => self.end(code, spent),
             FromWorker::Broken { id: of, message } if of == id => {
                 Some(self.broken(Failure::Protocol(message)))

@@ -159,13 +159,14 @@ impl abi::Exchange for Exchange<'_> {
     }
 
     fn phase(&self, name: &[u8]) -> Result<(), Errno> {
+        let at_ns = clock::monotonic_ns();
         let name = str::from_utf8(name).map_err(|_| Errno::INVAL)?;
         if !self.phases.lock().unwrap_or_else(PoisonError::into_inner).begin(name, 0) {
             return Err(Errno::INVAL);
         }
         let _whole_frames = self.answer();
         let name = name.to_owned();
-        self.control.send(&FromWorker::Phase { id: self.id, name }).map_err(errno)
+        self.control.send(&FromWorker::Phase { id: self.id, at_ns, name }).map_err(errno)
     }
 
     fn send_file(&self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), Errno> {

@@ -9,6 +9,7 @@ use super::gates::Gates;
 use super::ground::{ask, function, of, start, start_with};
 use super::swapped::Swapped;
 use crate::support::http::{Connection, encode};
+use crate::support::wait::STARTS;
 use crate::support::{Cofferdam, http, process, quiet};
 
 /// Two calls of each temper are inside, and spares wait.
@@ -42,11 +43,10 @@ fn killed_it_leaves_no_worker() {
     swapped.becomes("hang_constructor");
     let _clients = inside(&cofferdam, &tempers);
     let workers = |state| cofferdam.metric("cofferdam_workers", &[("state", state)]);
-    // The last spare of each is started at idle priority, and may starve beside others.
-    eventually!((workers("busy"), workers("spare")), |now| now.0 == 4.0 && now.1 >= 2.0);
+    eventually!(within STARTS; (workers("busy"), workers("spare")), |now| *now == (4.0, 4.0));
     eventually!(workers("starting"), |count| *count >= 2.0);
     let below = process::descendants(cofferdam.pid());
-    assert!(below.len() >= 8, "{below:?}");
+    assert!(below.len() >= 10, "{below:?}");
     cofferdam.signal(Signal::KILL);
     cofferdam.wait(Duration::from_secs(1));
     process::no_process_left(&below, Duration::from_secs(1));

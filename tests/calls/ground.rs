@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::clib::library;
 use crate::support::http::Response;
 use crate::support::load::meanwhile;
+use crate::support::wait::STARTS;
 use crate::support::{Cofferdam, http, process};
 
 /// A function of a fixture, and its route `/NAME`. `keys` are of the function; without a `prototype` or `handler`
@@ -168,6 +169,7 @@ impl Calm {
         );
         let gauge = |name: &str, labels: &[(&str, &str)]| cofferdam.metric(name, labels);
         eventually!(
+            within STARTS;
             (
                 gauge("cofferdam_slots_in_use", &[]),
                 gauge("cofferdam_queue_depth", &[]),

@@ -7,6 +7,7 @@ use crate::calls::ground::{Calm, detail, function, logged, problem, start_with};
 use crate::support::http::Response;
 use crate::support::load::{Times, meanwhile};
 use crate::support::metrics::Scrape;
+use crate::support::wait::STARTS;
 use crate::support::{Cofferdam, http};
 
 /// The isolated modes: a name, and the keys of a function that make it run so.
@@ -103,7 +104,7 @@ impl Stage {
         let text = functions.concat();
         let wanted = |key: &str| text.lines().filter(|line| *line == key).count() as f64;
         let there = |state| cofferdam.metric("cofferdam_workers", &[("state", state)]);
-        eventually!((there("starting"), there("template")), |now| {
+        eventually!(within STARTS; (there("starting"), there("template")), |now| {
             *now == (0.0, wanted("spawn = \"fork\""))
         });
         let pooled = if text.contains("spares = 1") { wanted("mode = \"pool\"") } else { 0.0 };

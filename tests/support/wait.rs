@@ -4,7 +4,10 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// How long [`eventually!`] tries.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Workers that nobody waits for are started at idle priority: beside other work that may take so long.
+pub const STARTS: Duration = Duration::from_secs(20);
 
 const POLL: Duration = Duration::from_millis(5);
 

@@ -81,11 +81,17 @@ impl<P: Partner> Run<P> {
         None
     }
 
-    pub(super) fn phase(&mut self, name: &str) -> Option<Event> {
-        match self.handled.phases.begin(name, monotonic_ns()) {
+    /// The worker's own time, as far as it can be true: when it is heard depends on what else the event loop does.
+    pub(super) fn phase(&mut self, name: &str, at_ns: u64) -> Option<Event> {
+        match self.handled.phases.begin(name, self.during(at_ns)) {
             true => None,
             false => self.confused("a phase that no handler can have named"),
         }
+    }
+
+    fn during(&self, claimed_ns: u64) -> u64 {
+        let now_ns = monotonic_ns();
+        claimed_ns.clamp(self.tally.sent_ns().min(now_ns), now_ns)
     }
 
     pub(super) fn end(&mut self, code: i32, spent: Spent) -> Option<Event> {
@@ -93,7 +99,7 @@ impl<P: Partner> Run<P> {
             return self.confused("a descriptor that nobody asked for");
         }
         let accounting = self.tally.settle(spent);
-        self.handled.phases.end(monotonic_ns());
+        self.handled.phases.end(self.during(spent.ended_ns));
         match self.client.finish(code >= 0) {
             Err(what) => self.confused(what),
             Ok(true) => {

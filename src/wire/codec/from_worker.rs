@@ -49,8 +49,9 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) {
             out.u64(*offset);
             out.u64(*length);
         }),
-        FromWorker::Phase { id, name } => frame(out, PHASE, |out| {
+        FromWorker::Phase { id, at_ns, name } => frame(out, PHASE, |out| {
             out.u64(*id);
+            out.u64(*at_ns);
             out.text(name);
         }),
         FromWorker::Chunk { id, data } => encode_chunk(*id, data, out),
@@ -102,7 +103,9 @@ pub fn decode_from_worker(payload: &[u8]) -> Result<FromWorker, CodecError> {
             offset: input.u64()?,
             length: input.u64()?,
         }),
-        PHASE => Ok(FromWorker::Phase { id: input.u64()?, name: input.text()? }),
+        PHASE => {
+            Ok(FromWorker::Phase { id: input.u64()?, at_ns: input.u64()?, name: input.text()? })
+        }
         CHUNK => Ok(FromWorker::Chunk { id: input.u64()?, data: input.bytes()? }),
         END => Ok(FromWorker::End { id: input.u64()?, code: input.i32()?, spent: spent(input)? }),
         LOG => Ok(FromWorker::Log { level: input.u8()?, message: input.text()? }),
@@ -220,7 +223,7 @@ mod tests {
                 offset: 3,
                 length: u64::MAX,
             },
-            FromWorker::Phase { id: 7, name: "fetch".into() },
+            FromWorker::Phase { id: 7, at_ns: 1, name: "fetch".into() },
             FromWorker::End { id: 7, code: -22, spent },
             FromWorker::Broken { id: 7, message: "overrun".into() },
             FromWorker::Log { level: 6, message: "decoded".into() },
