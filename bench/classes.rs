@@ -10,7 +10,6 @@
     reason = "a measurement ends by panicking"
 )]
 
-#[path = "classes/contenders.rs"]
 mod contenders;
 mod support;
 

@@ -45,6 +45,27 @@ fn behind_cofferdam_they_run_at_once_and_hold_nobody() {
     assert!(fast.max() < Duration::from_millis(50), "somebody was held: {fast:?}");
 }
 
+/// The origin's other cure, `Process.start()` without a join: nobody waits for a call.
+#[test]
+fn detached_all_are_answered_at_once_and_all_are_done() {
+    if !siege_is_installed() {
+        return crate::support::skip("siege is not installed");
+    }
+    let _alone = quiet::alone();
+    let cofferdam = Cofferdam::start(&format!(
+        "[functions.sleep]\nlibrary = \"{}\"\nprototype = \"int main(void)\"\nmode = \"detached\"\n\
+         [[routes]]\npath = \"/sleep\"\ncall = \"sleep\"\n",
+        sleep_library().display(),
+    ));
+    let siege = siege(5, &format!("{}/sleep", Place::Tcp(cofferdam.addr()).url()));
+    assert_eq!((siege.answered, siege.failed), (5, 0));
+    assert!(siege.longest < Duration::from_millis(20), "{siege:?}");
+    let blocked = || cofferdam.metric("cofferdam_workers", &[("state", "busy")]);
+    assert_eq!(blocked(), 5.0);
+    let done = || cofferdam.metric("cofferdam_calls_total", &[("outcome", "ok")]);
+    eventually!(done(), |count| *count == 5.0);
+}
+
 /// Python with the app's packages, where siege is installed as well.
 fn tools() -> Option<PathBuf> {
     if siege_is_installed() {
@@ -118,6 +139,8 @@ struct Siege {
     answered: u32,
     failed: u32,
     elapsed: Duration,
+    /// The slowest answer.
+    longest: Duration,
 }
 
 /// [`CLIENTS`] ask for `/sleep` once and at once; meanwhile one asks for `/fast` again and again.
@@ -128,12 +151,12 @@ fn siege_and_fast(slow: &Place, fast: &Place, gap: Duration) -> (Siege, Times) {
         assert_eq!(response.status, 200);
         response.elapsed
     };
-    let (siege, fast) = meanwhile(gap, move || siege(&url), probe);
+    let (siege, fast) = meanwhile(gap, move || siege(CLIENTS, &url), probe);
     (siege, Times::of(fast))
 }
 
 /// siege 4: its settings in a file of ours, its home in a folder of ours, its report as JSON.
-fn siege(url: &str) -> Siege {
+fn siege(clients: u32, url: &str) -> Siege {
     let home = tempfile::tempdir().unwrap();
     let settings = home.path().join("siegerc");
     let text = "verbose = false\njson_output = true\nshow-logfile = false\nlogging = false\n\
@@ -143,7 +166,7 @@ fn siege(url: &str) -> Siege {
         .env("HOME", home.path())
         .arg("-R")
         .arg(&settings)
-        .args(["-c", &CLIENTS.to_string(), "-r", "1", url])
+        .args(["-c", &clients.to_string(), "-r", "1", url])
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -154,5 +177,6 @@ fn siege(url: &str) -> Siege {
         answered: number("successful_transactions") as u32,
         failed: number("failed_transactions") as u32,
         elapsed: Duration::from_secs_f64(number("elapsed_time")),
+        longest: Duration::from_secs_f64(number("longest_transaction")),
     }
 }
