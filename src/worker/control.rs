@@ -25,6 +25,22 @@ const CAP: usize = u32::MAX as usize;
 /// Threads that are amid a frame.
 static SENDING: AtomicUsize = AtomicUsize::new(0);
 
+/// A frame that is on its way, until it is dropped.
+struct Sending;
+
+impl Sending {
+    fn begin() -> Self {
+        SENDING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        SENDING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Whether part of a frame may be out and part of it not.
 pub(super) fn is_sending() -> bool {
     SENDING.load(Ordering::SeqCst) > 0
@@ -150,14 +166,8 @@ impl Control {
         Ok((payload, descriptors))
     }
 
-    fn send_all(&self, frame: &[u8]) -> Result<(), ControlError> {
-        SENDING.fetch_add(1, Ordering::SeqCst);
-        let sent = self.send_rest(frame);
-        SENDING.fetch_sub(1, Ordering::SeqCst);
-        sent
-    }
-
-    fn send_rest(&self, mut rest: &[u8]) -> Result<(), ControlError> {
+    fn send_all(&self, mut rest: &[u8]) -> Result<(), ControlError> {
+        let _sending = Sending::begin();
         while !rest.is_empty() {
             match send(&self.0, rest, SendFlags::NOSIGNAL) {
                 Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
@@ -192,17 +202,15 @@ impl Link for Control {
         let file = [file];
         rights.push(SendAncillaryMessage::ScmRights(&file));
         let first = [IoSlice::new(first)];
-        SENDING.fetch_add(1, Ordering::SeqCst);
-        let sent = loop {
+        let _sending = Sending::begin();
+        loop {
             match sendmsg(&self.0, &first, &mut rights, SendFlags::NOSIGNAL) {
-                Ok(_one) => break self.send_rest(rest),
+                Ok(_one) => return self.send_all(rest),
                 Err(Errno::INTR) => {}
-                Err(Errno::PIPE | Errno::CONNRESET) => break Err(ControlError::Closed),
-                Err(error) => break Err(ControlError::Io(error.into())),
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(ControlError::Closed),
+                Err(error) => return Err(ControlError::Io(error.into())),
             }
-        };
-        SENDING.fetch_sub(1, Ordering::SeqCst);
-        sent
+        }
     }
 
     fn next_piece(&self, id: u64) -> Result<Piece, ControlError> {
